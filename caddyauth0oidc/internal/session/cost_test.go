@@ -1,0 +1,68 @@
+package session
+
+import (
+	"crypto/rand"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/profile"
+)
+
+func TestCVE_LIB_22_ManySmallCookiesDoNotGrowMemory(t *testing.T) {
+	k, c := newTestKeyring(t), newTestCookies(t).Session
+	for _, piece := range []string{"a=b; ", "; ", c.Name + "=x; ", c.Name + ".1=x; "} {
+		lines := []string{strings.Repeat(piece, 100_000)}
+		if n := testing.AllocsPerRun(2, func() { k.ReadSession(lines, c.Name) }); n > 0 {
+			t.Errorf("reading 100000 times %q takes %v allocations", piece, n)
+		}
+	}
+}
+
+// Most of them are securecookie's; the limit is for our own.
+func TestReadingASessionAllocatesLittle(t *testing.T) {
+	k, c := newTestKeyring(t, secretA, secretB, secretC), newTestCookies(t).Session
+	lines := signIn(t, k, c, typicalSession(t)).lines()
+	lines[0] = "theme=dark; " + lines[0] + "; _ga=GA1.2.3"
+	if n := testing.AllocsPerRun(100, func() { k.ReadSession(lines, c.Name) }); n > 16 {
+		t.Errorf("reading the session takes %v allocations, want at most 16", n)
+	}
+}
+
+func BenchmarkReadSession(b *testing.B) {
+	k, c := newTestKeyring(b, secretA, secretB, secretC), newTestCookies(b).Session
+	profileOnly := signIn(b, k, c, typicalSession(b)).lines()
+	value := strings.TrimPrefix(profileOnly[0], c.Name+"=")
+	for _, bm := range []struct {
+		name  string
+		lines []string
+	}{
+		{"profile", []string{"theme=dark; " + profileOnly[0] + "; _ga=GA1.2.3"}},
+		{"three chunks", signIn(b, k, c, largeSession(b, 5_000)).lines()},
+		{"garbage of a known key", []string{c.Name + "=" + value[:100] + "AAAA" + value[104:]}},
+		{"garbage of no key", []string{c.Name + "=x" + value[1:]}},
+		{"none", []string{"theme=dark; _ga=GA1.2.3"}},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				k.ReadSession(bm.lines, c.Name)
+			}
+		})
+	}
+}
+
+func BenchmarkWriteSession(b *testing.B) {
+	k, c := newTestKeyring(b), newTestCookies(b).Session
+	s, err := New(rand.Reader, testNow, profile.Profile{UserID: "auth0-oidc|acme-child|auth0|1"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := k.WriteSession(http.Header{}, c, s, time.Hour, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,128 @@
+package session
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+)
+
+// payloadVersion begins every payload. A payload of another version is refused,
+// never guessed at.
+const payloadVersion = 1
+
+// latestTime is the last second of the year 9999: what lies beyond is no date.
+const latestTime = 253402300799
+
+var errPayload = errors.New("the sealed payload is malformed")
+
+// packer writes a value into a new buffer. The buffer must belong to nobody else:
+// securecookie encrypts it in place.
+type packer interface{ pack() []byte }
+
+// unpacker reads a value back. What it keeps may alias the buffer, which belongs
+// to it from then on.
+type unpacker interface{ unpack(b []byte) error }
+
+// payloadSerializer lets securecookie seal our own payloads instead of gob or JSON.
+type payloadSerializer struct{}
+
+func (payloadSerializer) Serialize(src any) ([]byte, error) {
+	p, ok := src.(packer)
+	if !ok {
+		return nil, errPayload
+	}
+	return p.pack(), nil
+}
+
+func (payloadSerializer) Deserialize(src []byte, dst any) error {
+	u, ok := dst.(unpacker)
+	if !ok {
+		return errPayload
+	}
+	return u.unpack(src)
+}
+
+func appendText[T ~string | ~[]byte](b []byte, text T) []byte {
+	b = binary.AppendUvarint(b, uint64(len(text)))
+	return append(b, text...)
+}
+
+// appendTime writes Unix seconds. The zero time, and what lies before 1970, is 0.
+func appendTime(b []byte, t time.Time) []byte {
+	seconds := min(max(t.Unix(), 0), latestTime)
+	return binary.AppendUvarint(b, uint64(seconds))
+}
+
+// fields reads the fields of a payload one after another. After a malformed field
+// every further one is empty, and end tells.
+type fields struct {
+	bytes []byte
+	text  string // the same bytes, so that strings need no copies of their own
+	at    int
+	bad   bool
+}
+
+// readFields starts reading b, which must be of the version we write.
+func readFields(b []byte) fields {
+	if len(b) == 0 || b[0] != payloadVersion {
+		return fields{bad: true}
+	}
+	return fields{bytes: b, text: string(b), at: 1}
+}
+
+// end returns an error unless every field was well-formed and nothing is left over.
+func (f *fields) end() error {
+	if f.bad || f.at != len(f.bytes) {
+		return errPayload
+	}
+	return nil
+}
+
+func (f *fields) number() uint64 {
+	n, size := binary.Uvarint(f.bytes[f.at:])
+	// A longer spelling of the same number ends in a zero byte.
+	if size <= 0 || size > 1 && f.bytes[f.at+size-1] == 0 {
+		f.fail()
+		return 0
+	}
+	f.at += size
+	return n
+}
+
+// take advances over n bytes and returns where they begin.
+func (f *fields) take(n uint64) int {
+	if n > uint64(len(f.bytes)-f.at) {
+		f.fail()
+		return f.at
+	}
+	from := f.at
+	f.at += int(n)
+	return from
+}
+
+func (f *fields) fail() { *f = fields{bad: true} }
+
+func (f *fields) string() string {
+	from := f.take(f.number())
+	return f.text[from:f.at]
+}
+
+// raw returns nil for an empty field. Appending to the result copies it.
+func (f *fields) raw() []byte {
+	from := f.take(f.number())
+	if from == f.at {
+		return nil
+	}
+	return f.bytes[from:f.at:f.at]
+}
+
+func (f *fields) time() time.Time {
+	seconds := f.number()
+	if seconds > latestTime {
+		f.fail()
+	}
+	if f.bad || seconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(int64(seconds), 0).UTC()
+}

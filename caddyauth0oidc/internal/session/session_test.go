@@ -1,0 +1,123 @@
+package session
+
+import (
+	"crypto/rand"
+	"errors"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/profile"
+)
+
+func TestASVS_12_EveryLoginHasAnIDOfItsOwn(t *testing.T) {
+	t.Parallel()
+	if a, b := typicalSession(t), typicalSession(t); a.ID == b.ID || a.ID == [16]byte{} {
+		t.Errorf("ids %x and %x", a.ID, b.ID)
+	}
+}
+
+func TestNewSessionWithoutRandomnessIsRefused(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("no randomness")
+	if _, err := New(iotest.ErrReader(broken), testNow, profile.Profile{}); !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := NewTransaction(iotest.ErrReader(broken), testNow); !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestCK_07_SessionEndsAtTheEarliestLimit(t *testing.T) {
+	t.Parallel()
+	base := Session{Login: testNow, Seen: testNow}
+	for what, tc := range map[string]struct {
+		change func(*Session)
+		limits Limits
+		want   time.Time
+	}{
+		"idle":              {func(*Session) {}, testLimits, testNow.Add(24 * time.Hour)},
+		"idle, seen again":  {func(s *Session) { s.Seen = testNow.Add(time.Hour) }, testLimits, testNow.Add(25 * time.Hour)},
+		"absolute":          {func(s *Session) { s.Seen = testNow.Add(71 * time.Hour) }, testLimits, testNow.Add(72 * time.Hour)},
+		"ceiling":           {func(s *Session) { s.Ceiling = testNow.Add(time.Hour) }, testLimits, testNow.Add(time.Hour - 30*time.Second)},
+		"ceiling far off":   {func(s *Session) { s.Ceiling = testNow.Add(1000 * time.Hour) }, testLimits, testNow.Add(24 * time.Hour)},
+		"today's limits":    {func(*Session) {}, Limits{Idle: time.Minute, Absolute: time.Hour}, testNow.Add(time.Minute)},
+		"idle beyond life":  {func(*Session) {}, Limits{Idle: time.Hour, Absolute: time.Minute}, testNow.Add(time.Minute)},
+		"limits of nothing": {func(*Session) {}, Limits{}, testNow},
+	} {
+		s := base
+		tc.change(&s)
+		if got := s.Expires(tc.limits); !got.Equal(tc.want) {
+			t.Errorf("%s: ends %v, want %v", what, got, tc.want)
+		}
+		if before := tc.want.Add(-time.Second); before.After(testNow) && !s.Alive(before, tc.limits) {
+			t.Errorf("%s: dead a second before its end", what)
+		}
+		for _, after := range []time.Duration{0, time.Second} {
+			if s.Alive(tc.want.Add(after), tc.limits) {
+				t.Errorf("%s: alive %v after its end", what, after)
+			}
+		}
+	}
+}
+
+func TestCK_07_RenewingNeverExtendsTheAbsoluteLimit(t *testing.T) {
+	t.Parallel()
+	s := typicalSession(t)
+	now := testNow
+	for s.Alive(now, testLimits) {
+		issue := s.Issue
+		s.Renew(now)
+		if s.Issue != issue+1 {
+			t.Fatal("the issue did not grow")
+		}
+		now = now.Add(time.Hour)
+	}
+	if want := testNow.Add(testLimits.Absolute); !now.Equal(want) {
+		t.Errorf("renewed every hour it ended at %v, want %v", now, want)
+	}
+}
+
+func TestCVE_LIB_21_SessionOfTheFutureIsDead(t *testing.T) {
+	t.Parallel()
+	for what, tc := range map[string]struct {
+		login, seen time.Duration
+		want        bool
+	}{
+		"now":              {0, 0, true},
+		"clocks differ":    {60 * time.Second, 60 * time.Second, true},
+		"login too far":    {61 * time.Second, 0, false},
+		"seen too far":     {0, 61 * time.Second, false},
+		"seen a year away": {0, 365 * 24 * time.Hour, false},
+	} {
+		s := Session{Login: testNow.Add(tc.login), Seen: testNow.Add(tc.seen)}
+		if got := s.Alive(testNow, testLimits); got != tc.want {
+			t.Errorf("%s: alive %v", what, got)
+		}
+	}
+}
+
+func TestRenewalIsDueAfterATenthOfTheIdleTime(t *testing.T) {
+	t.Parallel()
+	s := typicalSession(t)
+	tenth := testLimits.Idle / 10
+	for at, want := range map[time.Duration]bool{0: false, tenth - time.Second: false, tenth: true, tenth + time.Second: true, -time.Hour: false} {
+		if got := s.RenewalDue(testNow.Add(at), testLimits); got != want {
+			t.Errorf("%v after it was written: due %v", at, got)
+		}
+	}
+}
+
+func TestTimesAreWholeSeconds(t *testing.T) {
+	t.Parallel()
+	s, err := New(rand.Reader, testNow.Add(999*time.Millisecond), profile.Profile{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.Login.Equal(testNow) || !s.Seen.Equal(testNow) {
+		t.Errorf("login %v, seen %v", s.Login, s.Seen)
+	}
+	if s.Renew(testNow.Add(time.Hour + time.Millisecond)); !s.Seen.Equal(testNow.Add(time.Hour)) {
+		t.Errorf("seen %v", s.Seen)
+	}
+}

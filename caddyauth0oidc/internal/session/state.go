@@ -1,0 +1,90 @@
+package session
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+)
+
+const (
+	// MaxReturnTo is the longest return address in bytes that a state carries.
+	MaxReturnTo = 600
+	// maxState bounds the state parameter, which travels in URLs.
+	maxState = 1400
+	// stateName stands where a cookie's name stands when a cookie is sealed.
+	stateName = "state"
+)
+
+// State is what the state parameter carries through Auth0. It tells where the user
+// wanted to go even when the cookie of the login is gone, and signs nobody in.
+type State struct {
+	Transaction string    // id of the pending login
+	ReturnTo    string    // where to go after the login
+	Attempt     int       // how many logins in a row led nowhere
+	First       time.Time // when the first of them ended, zero without one
+}
+
+func (s *State) pack() []byte {
+	b := append(make([]byte, 0, 64+len(s.ReturnTo)), payloadVersion)
+	b = appendText(b, s.Transaction)
+	b = appendText(b, s.ReturnTo)
+	return appendCount(b, s.Attempt, s.First)
+}
+
+func (s *State) unpack(b []byte) error {
+	f := readFields(b)
+	s.Transaction = f.string()
+	s.ReturnTo = f.string()
+	s.Attempt, s.First = f.count()
+	return f.end()
+}
+
+// appendCount writes a number of logins and when the first one was.
+func appendCount(b []byte, n int, first time.Time) []byte {
+	b = binary.AppendUvarint(b, uint64(min(max(n, 0), math.MaxInt32)))
+	return appendTime(b, first)
+}
+
+func (f *fields) count() (int, time.Time) {
+	n := f.number()
+	if n > math.MaxInt32 {
+		f.fail()
+		return 0, time.Time{}
+	}
+	return int(n), f.time()
+}
+
+// SealState returns the state parameter: base64url characters and a dot, less than
+// 1400 of them. A return address of more than MaxReturnTo bytes becomes "/".
+func (k *Keyring) SealState(s State) (string, error) {
+	if len(s.ReturnTo) > MaxReturnTo {
+		s.ReturnTo = "/"
+	}
+	text, err := k.sealText(forState, stateName, &s)
+	if err != nil {
+		return "", fmt.Errorf("sealing the state: %w", err)
+	}
+	text = strings.TrimRight(text, "=")
+	if len(text) >= maxState {
+		return "", &TooLargeError{Size: len(text), Limit: maxState, Biggest: "transaction"}
+	}
+	return text, nil
+}
+
+// OpenState is the reverse of SealState. It refuses whatever SealState did not make.
+func (k *Keyring) OpenState(text string) (State, bool) {
+	if len(text) >= maxState || strings.Contains(text, "=") {
+		return State{}, false
+	}
+	id, value, _ := strings.Cut(text, ".")
+	if short := len(value) % 4; short > 0 {
+		value += "==="[short-1:]
+	}
+	var s State
+	if !k.open(forState, id, stateName, value, &s) {
+		return State{}, false
+	}
+	return s, true
+}
