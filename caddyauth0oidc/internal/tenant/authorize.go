@@ -1,0 +1,137 @@
+package tenant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"golang.org/x/oauth2"
+)
+
+// AuthorizeRequest is what one login asks for.
+type AuthorizeRequest struct {
+	// RedirectURI is where the tenant sends the browser back to, byte for byte as it is registered.
+	RedirectURI string
+	// Scope is a list with spaces that contains openid.
+	Scope string
+	// State comes back with the callback.
+	State string
+	// Nonce comes back in the ID token.
+	Nonce string
+	// Verifier is the PKCE code verifier; only its SHA-256 leaves this process now.
+	Verifier string
+	// Connection is the name of the connection to sign in with; empty lets the tenant ask.
+	Connection string
+	// Audience is the API to get an access token for; empty for none.
+	Audience string
+	// ResponseMode is how the callback comes: empty for the tenant's default (query), or form_post.
+	ResponseMode string
+	// Extra are further parameters. Those that are reserved are left out; of two with the same name the later one counts.
+	Extra []Parameter
+}
+
+// Parameter is a further parameter of an authorize URL.
+type Parameter struct {
+	// Name is the name of the parameter.
+	Name string
+	// Value is its value, not yet encoded.
+	Value string
+}
+
+// reserved are the parameters that the protocol needs, or that have a setting of their own, and those that belong to other
+// endpoints, or would replace all the others (RFC 9101, RFC 9126).
+var reserved = []string{
+	"response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge", "code_challenge_method",
+	"connection", "audience", "response_mode",
+	"request", "request_uri", "registration", "id_token_hint",
+	"code", "code_verifier", "grant_type", "client_secret", "client_assertion", "client_assertion_type",
+}
+
+// ReservedParameter reports whether a parameter of the authorize URL cannot be set by hand.
+func ReservedParameter(name string) bool {
+	return slices.Contains(reserved, strings.ToLower(strings.TrimSpace(name)))
+}
+
+// AuthorizeURL returns the URL that a browser is sent to for a login: the code flow (OpenID Connect Core 1.0 section 3.1.2.1) with
+// PKCE S256 (RFC 7636). The error is an *UnavailableError when the tenant's endpoints are not known.
+func (t *Tenant) AuthorizeURL(ctx context.Context, app Application, r AuthorizeRequest) (string, error) {
+	if err := r.check(app); err != nil {
+		return "", fmt.Errorf("building the authorize URL: %w", err)
+	}
+	md, err := t.Metadata(ctx)
+	if err != nil {
+		return "", err
+	}
+	parameters := make([]Parameter, 0, len(r.Extra)+11)
+	for _, p := range r.Extra {
+		if p.Name != "" && !ReservedParameter(p.Name) {
+			parameters = append(parameters, p)
+		}
+	}
+	parameters = append(parameters,
+		Parameter{"response_type", "code"},
+		Parameter{"client_id", app.ClientID},
+		Parameter{"redirect_uri", r.RedirectURI},
+		Parameter{"scope", r.Scope},
+		Parameter{"state", r.State},
+		Parameter{"nonce", r.Nonce},
+		Parameter{"code_challenge", oauth2.S256ChallengeFromVerifier(r.Verifier)},
+		Parameter{"code_challenge_method", "S256"},
+	)
+	parameters = appendUnlessEmpty(parameters, "connection", r.Connection)
+	parameters = appendUnlessEmpty(parameters, "audience", r.Audience)
+	parameters = appendUnlessEmpty(parameters, "response_mode", r.ResponseMode)
+	return withParameters(md.AuthorizationEndpoint, parameters), nil
+}
+
+func (r AuthorizeRequest) check(app Application) error {
+	switch {
+	case app.ClientID == "" || r.RedirectURI == "":
+		return errors.New("there is no client id or no redirect URI")
+	case r.State == "" || r.Nonce == "":
+		return errors.New("there is no state or no nonce")
+	case !slices.Contains(strings.Fields(r.Scope), "openid"):
+		return errors.New("the scope does not contain openid")
+	case len(r.Verifier) < 43 || len(r.Verifier) > 128 || strings.ContainsFunc(r.Verifier, notUnreserved):
+		return errors.New("the code verifier is not 43 to 128 unreserved characters")
+	}
+	return nil
+}
+
+// notUnreserved is the complement of RFC 3986 section 2.3.
+func notUnreserved(c rune) bool {
+	letterOrDigit := (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')
+	return !letterOrDigit && !strings.ContainsRune("-._~", c)
+}
+
+func appendUnlessEmpty(parameters []Parameter, name, value string) []Parameter {
+	if value == "" {
+		return parameters
+	}
+	return append(parameters, Parameter{name, value})
+}
+
+// withParameters sets parameters in the query of an endpoint, whose own ones it keeps (RFC 6749 section 3.1).
+func withParameters(endpoint string, parameters []Parameter) string {
+	base, own, _ := strings.Cut(endpoint, "?")
+	query, err := url.ParseQuery(own)
+	if err != nil {
+		query = url.Values{}
+	}
+	for _, p := range parameters {
+		query.Set(p.Name, p.Value)
+	}
+	return base + "?" + query.Encode()
+}
+
+// AcceptsCallback reports whether the iss parameters of a callback, of an error too, are what the tenant sends (RFC 9207 section 2.4):
+// one that is the issuer, or none if the tenant does not announce any. md may be nil.
+func (t *Tenant) AcceptsCallback(md *Metadata, iss []string) bool {
+	if len(iss) == 0 {
+		return md == nil || !md.IssParameterSupported
+	}
+	return len(iss) == 1 && iss[0] == t.issuer
+}

@@ -1,0 +1,46 @@
+package tenant
+
+import "strings"
+
+// The ways to end a session at the tenant.
+const (
+	// LogoutAuto uses the end session endpoint if the tenant publishes it, and /v2/logout otherwise.
+	LogoutAuto = "auto"
+	// LogoutOIDC uses the end session endpoint, or Auth0's path for it if the tenant does not publish it.
+	LogoutOIDC = "oidc"
+	// LogoutV2 uses /v2/logout.
+	LogoutV2 = "v2"
+)
+
+// LogoutRequest is how a session at the tenant is to be ended.
+type LogoutRequest struct {
+	// Strategy is LogoutAuto, LogoutOIDC or LogoutV2; empty means LogoutAuto.
+	Strategy string
+	// ReturnTo is where the tenant sends the browser afterwards; empty leaves it to the tenant.
+	ReturnTo string
+	// SID is the session to end. The end session endpoint asks the user for consent without it.
+	SID string
+	// Federated also asks for a logout at the identity provider.
+	Federated bool
+}
+
+// LogoutURL returns the URL that ends the session at the tenant. It needs no network; md is nil when discovery is not known.
+// client_id is always sent, because it selects the list that the return address is looked up in (Auth0 docs, "Redirect Users
+// after Logout").
+func (t *Tenant) LogoutURL(md *Metadata, app Application, r LogoutRequest) string {
+	base := strings.TrimSuffix(t.issuer, "/")
+	published := md != nil && md.EndSessionEndpoint != ""
+	parameters := []Parameter{{"client_id", app.ClientID}}
+	if r.Federated {
+		parameters = append(parameters, Parameter{"federated", ""})
+	}
+	if r.Strategy == LogoutV2 || (r.Strategy != LogoutOIDC && !published) {
+		return withParameters(base+"/v2/logout", appendUnlessEmpty(parameters, "returnTo", r.ReturnTo))
+	}
+	endpoint := base + "/oidc/logout"
+	if published {
+		endpoint = md.EndSessionEndpoint
+	}
+	parameters = appendUnlessEmpty(parameters, "post_logout_redirect_uri", r.ReturnTo)
+	return withParameters(endpoint, appendUnlessEmpty(parameters, "logout_hint", r.SID))
+}

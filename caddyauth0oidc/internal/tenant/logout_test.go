@@ -1,0 +1,40 @@
+package tenant
+
+import "testing"
+
+func TestLogoutURL(t *testing.T) {
+	t.Parallel()
+	tn := newTestTenant(t, newAuthority(), nil)
+	published, silent := &Metadata{EndSessionEndpoint: testIssuer + "oidc/logout?x=1"}, &Metadata{}
+	full := LogoutRequest{ReturnTo: "https://app.example.com/?a=b&c", SID: "s 1"}
+	const back = "https%3A%2F%2Fapp.example.com%2F%3Fa%3Db%26c"
+	for _, tt := range []struct {
+		name     string
+		md       *Metadata
+		strategy string
+		request  LogoutRequest
+		want     string
+	}{
+		{"auto, published", published, LogoutAuto, full, "oidc/logout?client_id=app1&logout_hint=s+1&post_logout_redirect_uri=" + back + "&x=1"},
+		{"no strategy is auto", published, "", full, "oidc/logout?client_id=app1&logout_hint=s+1&post_logout_redirect_uri=" + back + "&x=1"},
+		{"auto, not published", silent, LogoutAuto, full, "v2/logout?client_id=app1&returnTo=" + back},
+		{"auto, unknown", nil, LogoutAuto, full, "v2/logout?client_id=app1&returnTo=" + back},
+		{"v2 though published", published, LogoutV2, full, "v2/logout?client_id=app1&returnTo=" + back},
+		{"oidc though unknown", nil, LogoutOIDC, full, "oidc/logout?client_id=app1&logout_hint=s+1&post_logout_redirect_uri=" + back},
+		{"oidc without session or address", silent, LogoutOIDC, LogoutRequest{}, "oidc/logout?client_id=app1"},
+		{"federated", nil, LogoutV2, LogoutRequest{Federated: true}, "v2/logout?client_id=app1&federated="},
+		{"nothing", nil, LogoutAuto, LogoutRequest{}, "v2/logout?client_id=app1"},
+	} {
+		tt.request.Strategy = tt.strategy
+		if got := tn.LogoutURL(tt.md, testApp, tt.request); got != testIssuer+tt.want {
+			t.Errorf("%s: %s", tt.name, got)
+		}
+	}
+	bare, err := New(Config{Issuer: "https://login.example.com/tenant"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := bare.LogoutURL(nil, testApp, LogoutRequest{}); got != "https://login.example.com/tenant/v2/logout?client_id=app1" {
+		t.Errorf("issuer without slash: %s", got)
+	}
+}

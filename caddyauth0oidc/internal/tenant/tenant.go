@@ -1,0 +1,90 @@
+// Package tenant answers what one Auth0 tenant says and how we talk to it: its discovery document, its signing keys, the
+// authorize URL, the code exchange, the verification of its ID tokens and its logout URLs.
+package tenant
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	defaultTimeout = 5 * time.Second
+
+	// A discovery document is served for ever once it is known, but asked for again in the background after this time.
+	metadataFresh = 10 * time.Minute
+)
+
+// Config says which tenant is meant and how it is reached.
+type Config struct {
+	// Issuer is the issuer identifier, compared byte for byte, for example "https://acme.eu.auth0.com/".
+	Issuer string
+	// Transport carries the requests; nil means NewTransport().
+	Transport http.RoundTripper
+	// Timeout limits each call to the tenant, from the connection to the last byte. The default is 5 seconds.
+	Timeout time.Duration
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Tenant is one Auth0 tenant. It is safe for concurrent use, and meant to be shared by everything that talks to the same issuer.
+type Tenant struct {
+	issuer    string
+	transport http.RoundTripper
+	timeout   time.Duration
+	now       func() time.Time
+
+	metadata *recall[*Metadata]
+	keys     *keySet
+
+	// throttledUntil is the Unix time in nanoseconds until which the token endpoint asked to be left alone.
+	throttledUntil atomic.Int64
+}
+
+// Application is a client of the tenant that authenticates with its secret in the request body (client_secret_post).
+type Application struct {
+	// ClientID is the client_id that the tenant gave to the application.
+	ClientID string
+	// ClientSecret is the secret that belongs to it.
+	ClientSecret Secret
+}
+
+// New makes a Tenant without talking to it. It refuses an issuer that is not an https URL, or a plain http one of a loopback host.
+func New(c Config) (*Tenant, error) {
+	if err := checkIssuer(c.Issuer); err != nil {
+		return nil, err
+	}
+	t := &Tenant{issuer: c.Issuer, transport: c.Transport, timeout: c.Timeout, now: c.Now}
+	if t.transport == nil {
+		t.transport = NewTransport()
+	}
+	if t.timeout <= 0 {
+		t.timeout = defaultTimeout
+	}
+	if t.now == nil {
+		t.now = time.Now
+	}
+	t.metadata = &recall[*Metadata]{ask: t.discover, doing: discovering, now: t.now, timeout: t.timeout, fresh: metadataFresh}
+	t.keys = newKeySet(t)
+	return t, nil
+}
+
+// Issuer returns the issuer identifier, byte for byte as it was configured.
+func (t *Tenant) Issuer() string { return t.issuer }
+
+const redacted = "[redacted]"
+
+// Secret is a client secret or a token. Whatever prints, formats or marshals it shows that there is one, but not which;
+// a conversion to string reveals it.
+type Secret string
+
+// String hides the secret.
+func (s Secret) String() string { return redacted }
+
+// Format hides the secret from every verb, those included that do not ask for a String method.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redacted) }
+
+// MarshalText hides the secret, in JSON too.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }

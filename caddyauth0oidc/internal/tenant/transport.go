@@ -1,0 +1,147 @@
+package tenant
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+const (
+	// maxBody limits an answer, counted after decompression.
+	maxBody = 1 << 20
+
+	minRetryAfter = time.Second
+	maxRetryAfter = time.Minute
+)
+
+// NewTransport returns the transport that a Tenant uses when it is given none. Names below localhost are this machine,
+// whatever a resolver or a proxy says (RFC 6761 section 6.3), because they are the only names that may be asked over plain http.
+func NewTransport() *http.Transport {
+	dialer := &net.Dialer{Timeout: 4 * time.Second, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy:                  exceptLoopback(http.ProxyFromEnvironment),
+		DialContext:            dialLocalhost(dialer.DialContext),
+		ForceAttemptHTTP2:      true,
+		MaxIdleConns:           20,
+		IdleConnTimeout:        90 * time.Second,
+		TLSHandshakeTimeout:    4 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+	}
+}
+
+func exceptLoopback(proxy func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
+	return func(r *http.Request) (*url.URL, error) {
+		if isLoopback(r.URL.Hostname()) {
+			return nil, nil
+		}
+		return proxy(r)
+	}
+}
+
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+func dialLocalhost(dial dialFunc) dialFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		host, port, err := net.SplitHostPort(address)
+		if err != nil || !isLocalhostName(host) {
+			return dial(ctx, network, address)
+		}
+		if conn, err := dial(ctx, network, net.JoinHostPort("127.0.0.1", port)); err == nil {
+			return conn, nil
+		}
+		return dial(ctx, network, net.JoinHostPort("::1", port))
+	}
+}
+
+// answer is what came back from one call. Libraries echo bodies in their errors and forget statuses, so both are taken from here.
+type answer struct {
+	status  int
+	header  http.Header
+	body    []byte
+	failure error
+}
+
+// client returns a client for one call, which follows no redirect, and where to find the answer after it.
+func (t *Tenant) client() (*http.Client, *answer) {
+	a := &answer{}
+	return &http.Client{
+		Transport:     &reader{next: t.transport, answer: a},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, a
+}
+
+// reader is a RoundTripper that reads the whole answer within its limits before anybody else sees it.
+type reader struct {
+	next   http.RoundTripper
+	answer *answer
+}
+
+// RoundTrip does the request and keeps the answer.
+func (rd *reader) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Accept", "application/json")
+	resp, err := rd.next.RoundTrip(r)
+	if err != nil {
+		rd.answer.failure = causeOf(err)
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := readAll(resp)
+	if err != nil {
+		rd.answer.failure = causeOf(err)
+		return nil, err
+	}
+	rd.answer.status, rd.answer.header, rd.answer.body = resp.StatusCode, resp.Header, body
+	read := *resp
+	read.Body = io.NopCloser(bytes.NewReader(body))
+	return &read, nil
+}
+
+func readAll(resp *http.Response) ([]byte, error) {
+	if resp.ContentLength > maxBody {
+		return nil, errTooLarge
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	if err == nil && len(body) > maxBody {
+		err = errTooLarge
+	}
+	return body, err
+}
+
+// unavailable describes an answer that is of no use; cause says why when the answer itself does not.
+func (t *Tenant) unavailable(doing string, a *answer, cause error) *UnavailableError {
+	e := &UnavailableError{Doing: doing, RetryAfter: minRetryAfter, Status: a.status, Err: cause}
+	switch {
+	case a.failure != nil:
+		e.Err = a.failure
+	case a.status >= 300 && a.status < 400:
+		e.Err = errRedirect
+	case a.status != 0 && a.status != http.StatusOK:
+		e.Err = nil
+	}
+	if a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable {
+		e.RetryAfter = retryAfter(a.header, t.now())
+	}
+	return e
+}
+
+// retryAfter reads when to come back: Retry-After (RFC 9110 section 10.2.3), or Auth0's x-ratelimit-reset in Unix seconds
+// (Auth0 docs, "Rate Limit Headers"). Nonsense counts as the shortest wait.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	wait := minRetryAfter
+	if seconds, err := strconv.ParseInt(h.Get("Retry-After"), 10, 64); err == nil {
+		wait = time.Duration(min(max(seconds, 0), 3600)) * time.Second
+	} else if date, err := http.ParseTime(h.Get("Retry-After")); err == nil {
+		wait = date.Sub(now)
+	} else if reset, err := strconv.ParseInt(h.Get("X-Ratelimit-Reset"), 10, 64); err == nil && reset > 0 && reset < maxTime {
+		wait = time.Unix(reset, 0).Sub(now)
+	}
+	return min(max(wait, minRetryAfter), maxRetryAfter)
+}
