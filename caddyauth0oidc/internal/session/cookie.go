@@ -70,7 +70,7 @@ func checkBaseName(base string) error {
 		return fmt.Errorf("%w: the name must have 1 to %d characters", ErrCookie, maxBaseName)
 	}
 	if strings.ContainsFunc(base, func(r rune) bool { return !isNameRune(r) }) {
-		return fmt.Errorf("%w: the name may consist of letters, digits, _ and - only", ErrCookie)
+		return fmt.Errorf("%w: write the name with letters, digits, _ and - only", ErrCookie)
 	}
 	lower := strings.ToLower(base)
 	if strings.HasPrefix(lower, "__host-") || strings.HasPrefix(lower, "__secure-") {

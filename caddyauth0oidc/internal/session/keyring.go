@@ -19,7 +19,7 @@ const MinSecretLength = 32
 var (
 	ErrNoSecret        = errors.New("a session needs at least one secret")
 	ErrShortSecret     = fmt.Errorf("a secret must be at least %d bytes long", MinSecretLength)
-	ErrDuplicateSecret = errors.New("two secrets are the same or have the same key id")
+	ErrDuplicateSecret = errors.New("two secrets are the same, or have the same key id: leave one of them out")
 )
 
 // purpose separates the keys of the things that are sealed, so that one of them

@@ -152,13 +152,13 @@ func TestGarbageCostsAtMostOneKey(t *testing.T) {
 		{"no key", "garbage", 0},
 		{"no base64", third + ".1.%%%%", 0},
 	} {
-		
+
 		k.ReadSession([]string{c.Name + "=" + tc.value}, c.Name)
 		if got := tries(); got != tc.want {
 			t.Errorf("%s: %d keys were tried, want %d", tc.what, got, tc.want)
 		}
 	}
-	
+
 	junk := strings.Repeat(c.Name+"="+genuine[:30]+flip(genuine[30:31])+genuine[31:]+"; ", 50)
 	k.ReadSession([]string{junk}, c.Name)
 	if got := tries(); got != maxCandidates {

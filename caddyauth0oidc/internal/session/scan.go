@@ -13,7 +13,7 @@ type Names struct {
 }
 
 // Own tells whether a cookie of this name is ours: the session cookie, one of its
-// chunks, a pending login or the count of recent logins. Names are compared as
+// chunks, a pending login, the count of recent logins or the mark of a logout. Names are compared as
 // browsers do, case included.
 func (n Names) Own(name string) bool {
 	if rest, ok := strings.CutPrefix(name, n.Session); ok && n.Session != "" {
@@ -25,7 +25,7 @@ func (n Names) Own(name string) bool {
 		}
 	}
 	rest, ok := strings.CutPrefix(name, n.Transaction)
-	return ok && n.Transaction != "" && (rest == attemptsSuffix || validTransactionID(rest))
+	return ok && n.Transaction != "" && (rest == attemptsSuffix || rest == signedOutSuffix || validTransactionID(rest))
 }
 
 // chunkNumber reads the suffix of a further chunk, a dot and one digit from 1 to 9.
