@@ -31,7 +31,7 @@ const longestName = 128
 
 var connectionName = regexp.MustCompile(`^[a-zA-Z0-9](-[a-zA-Z0-9]|[a-zA-Z0-9])*$`)
 
-var errName = errors.New("a name has 1 to 128 letters, digits and single hyphens between them, as Auth0 requires")
+var errName = errors.New("write the name as it is in Auth0: 1 to 128 letters and digits, with single hyphens between them")
 
 // NewConnection checks a connection's name and strategy; an empty strategy is auto.
 func NewConnection(name, strategy string) (Connection, error) {

@@ -65,7 +65,7 @@ func bareHost(rest string) (string, error) {
 	case strings.ContainsAny(host, "?#"):
 		return "", errors.New("the domain contains a query or fragment: write only the host, like acme.eu.auth0.com")
 	case strings.ContainsAny(host, `/\`):
-		return "", errors.New("the domain contains a path: write only the host, or the whole issuer with the setting issuer")
+		return "", errors.New("the domain contains a path: write only the host")
 	}
 	return host, nil
 }
