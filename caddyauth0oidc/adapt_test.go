@@ -1,0 +1,544 @@
+package caddyauth0oidc
+
+import (
+	"bytes"
+	"encoding/json"
+	commandline "flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+)
+
+var adaptUpdate = commandline.Bool("update", false, "write the golden files of testdata/adapt anew")
+
+// adaptDashes stands between the Caddyfile of a golden file and what comes of it.
+const adaptDashes = "\n----------\n"
+
+const adaptSecret = "a-test-secret-of-32-bytes-or-more"
+
+// adaptNoEnvironment keeps the machine's own environment out of a test.
+func adaptNoEnvironment(t testing.TB) {
+	t.Helper()
+	for _, name := range []string{envDomain, envClientID, envClientSecret, envSecret, envConnection, envBaseURL} {
+		t.Setenv(name, "")
+	}
+}
+
+// adaptGolden is one file of testdata/adapt.
+type adaptGolden struct {
+	path, name, caddyfile, want string
+}
+
+func adaptGoldens(t *testing.T) []adaptGolden {
+	t.Helper()
+	paths, err := filepath.Glob("testdata/adapt/*.caddyfiletest")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no golden files: %v", err)
+	}
+	var all []adaptGolden
+	for _, path := range paths {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		caddyfile, want, ok := strings.Cut(string(content), adaptDashes)
+		if !ok && !*adaptUpdate {
+			t.Fatalf("%s has no line of dashes", path)
+		}
+		all = append(all, adaptGolden{
+			path: path, name: strings.TrimSuffix(filepath.Base(path), ".caddyfiletest"),
+			caddyfile: strings.TrimRight(caddyfile, "\n") + "\n", want: strings.TrimSpace(want),
+		})
+	}
+	return all
+}
+
+// isError tells whether the Caddyfile is to be refused.
+func (g adaptGolden) isError() bool { return strings.HasPrefix(g.name, "error_") }
+
+// adapt gives the JSON, indented as Caddy's own golden files have it.
+func adapt(t testing.TB, text string) (string, error) {
+	t.Helper()
+	config, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		return "", err
+	}
+	for _, w := range warnings {
+		t.Logf("warning: %s", w)
+	}
+	var indented bytes.Buffer
+	if err := json.Indent(&indented, config, "", "\t"); err != nil {
+		t.Fatal(err)
+	}
+	return indented.String(), nil
+}
+
+// The environment decides what is missing, so these tests set it and cannot be
+// parallel.
+func TestCaddyfileAdaptsToTheGoldenFiles(t *testing.T) {
+	adaptNoEnvironment(t)
+	for _, golden := range adaptGoldens(t) {
+		t.Run(golden.name, func(t *testing.T) {
+			got, err := adapt(t, golden.caddyfile)
+			if (err != nil) != golden.isError() {
+				t.Fatalf("a file is named error_ if and only if it is refused; error: %v", err)
+			}
+			if err != nil {
+				got = err.Error()
+			}
+			if *adaptUpdate {
+				if err := os.WriteFile(golden.path, []byte(golden.caddyfile+strings.TrimPrefix(adaptDashes, "\n")+got+"\n"), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if got != golden.want {
+				t.Errorf("got:\n%s\nwant:\n%s", got, golden.want)
+			}
+		})
+	}
+}
+
+var (
+	adaptPosition = regexp.MustCompile(`Caddyfile:[1-9]\d*`)
+	adaptRemedy   = regexp.MustCompile(`\b(write|choose|use|define|keep|give|add|set|swap|leave|known here|needs|must|at least)\b`)
+)
+
+func TestEveryErrorOfTheCaddyfileSaysWhereAndWhatInstead(t *testing.T) {
+	t.Parallel()
+	for _, golden := range adaptGoldens(t) {
+		if !golden.isError() {
+			continue
+		}
+		t.Run(golden.name, func(t *testing.T) {
+			t.Parallel()
+			if !adaptPosition.MatchString(golden.want) {
+				t.Errorf("no file and line in %q", golden.want)
+			}
+			if !adaptRemedy.MatchString(golden.want) {
+				t.Errorf("nothing about what to do in %q", golden.want)
+			}
+		})
+	}
+}
+
+// adaptConfig makes a configuration loadable on any machine: storage and the
+// files of secrets are in a folder of the test, and nothing is logged.
+func adaptConfig(t *testing.T, config string) *caddy.Config {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "auth0_client_secret"), []byte("a client secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var c caddy.Config
+	if err := json.Unmarshal([]byte(strings.ReplaceAll(config, "/run/secrets", dir)), &c); err != nil {
+		t.Fatal(err)
+	}
+	c.Admin = &caddy.AdminConfig{Disabled: true}
+	c.StorageRaw = caddyconfig.JSONModuleObject(map[string]string{"root": dir}, "module", "file_system", nil)
+	c.Logging = &caddy.Logging{Logs: map[string]*caddy.CustomLog{"default": {BaseLog: caddy.BaseLog{WriterRaw: json.RawMessage(`{"output":"discard"}`)}}}}
+	return &c
+}
+
+// The JSON of a handler is complete in itself: nothing of the global options is
+// needed to load it.
+func TestAdaptedJSONLoadsWithoutTheCaddyfile(t *testing.T) {
+	adaptNoEnvironment(t)
+	for _, golden := range adaptGoldens(t) {
+		if golden.isError() {
+			continue
+		}
+		t.Run(golden.name, func(t *testing.T) {
+			t.Setenv("TEST_CLIENT_ID", "client")
+			t.Setenv("TEST_CLIENT_SECRET", "a client secret")
+			t.Setenv("TEST_SECRET", adaptSecret)
+			t.Setenv("TEST_OLD_SECRET", "an-older-test-secret-of-32-bytes-or-more")
+			if err := caddy.Validate(adaptConfig(t, golden.want)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestEverySettingOfTheCaddyfileReachesItsField(t *testing.T) {
+	adaptNoEnvironment(t)
+	content, err := os.ReadFile("testdata/adapt/every_setting.caddyfiletest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	caddyfile, _, _ := strings.Cut(string(content), adaptDashes)
+	config, err := adapt(t, caddyfile+"\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	adaptNothingIsZero(t, "handler", reflect.ValueOf(*adaptedHandler(t, config)))
+}
+
+func adaptNothingIsZero(t *testing.T, path string, v reflect.Value) {
+	t.Helper()
+	if v.IsZero() {
+		t.Errorf("%s is not set", path)
+		return
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		adaptNothingIsZero(t, path, v.Elem())
+	case reflect.Slice:
+		for i := range v.Len() {
+			adaptNothingIsZero(t, path, v.Index(i))
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); f.IsExported() {
+				adaptNothingIsZero(t, path+"."+f.Name, v.Field(i))
+			}
+		}
+	}
+}
+
+// adaptedHandler finds the only handler of ours in a configuration with one
+// server whose routes have no host.
+func adaptedHandler(t testing.TB, config string) *Handler {
+	t.Helper()
+	var c struct {
+		Apps struct {
+			HTTP caddyhttp.App `json:"http"`
+		} `json:"apps"`
+	}
+	if err := json.Unmarshal([]byte(config), &c); err != nil {
+		t.Fatal(err)
+	}
+	for _, server := range c.Apps.HTTP.Servers {
+		for _, route := range server.Routes {
+			for _, raw := range route.HandlersRaw {
+				var named struct {
+					Handler string `json:"handler"`
+				}
+				if err := json.Unmarshal(raw, &named); err != nil {
+					t.Fatal(err)
+				}
+				if named.Handler == directive {
+					h := new(Handler)
+					if err := json.Unmarshal(raw, h); err != nil {
+						t.Fatal(err)
+					}
+					return h
+				}
+			}
+		}
+	}
+	t.Fatalf("no %s in %s", directive, config)
+	return nil
+}
+
+// A body that breaks out of the block, or asks Caddy to import a file, leads to
+// code that is not ours; what is asked here holds for those, too.
+func FuzzCaddyfile(f *testing.F) {
+	adaptNoEnvironment(f)
+	const required = "domain acme.eu.auth0.com\nclient_id a\nclient_secret b\nconnection acme-child"
+	for _, seed := range []string{
+		required,
+		required + "\nsession {\nidle 1h\ncookie {\nname x\nsame_site none\n}\n}",
+		required + " {\nstrategy any\n}\nheaders {\nprofile\nprefix X-User-\n}",
+		required + "\nauthorize_param ui_locales de\nauthorize_param screen_hint signup\nallow_params login_hint",
+		"secret {env.A} " + adaptSecret, "logout {\nreturn_to /bye\n", "connection a b {\n}", "domain \"\"", "prefix `/a`", "session idle",
+		"scopes openid <<END\nx\nEND", "}\n}\n:81 {\nauth0_oidc {", "unauthenticated {", "base_url https://[::1]:8443 http://a b",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, body string) {
+		if strings.Contains(body, "import") {
+			t.Skip("would read files of this machine")
+		}
+		text := ":8080 {\n\tauth0_oidc {\n" + body + "\n\t}\n}\n"
+		first, err := adapt(t, text)
+		second, again := adapt(t, text)
+		if (err == nil) != (again == nil) || first != second {
+			t.Fatalf("adapted twice, %q and %v differ from %q and %v", first, err, second, again)
+		}
+		if err != nil {
+			if strings.Contains(err.Error(), "parsing caddyfile tokens for 'auth0_oidc'") && !adaptPosition.MatchString(err.Error()) {
+				t.Fatalf("no file and line in %q", err)
+			}
+		}
+	})
+}
+
+// adaptLoader loads handlers from JSON as Caddy does, in a configuration that
+// is unloaded by the returned function.
+func adaptLoader(t *testing.T) (load func(config string) (*Handler, error), unload func()) {
+	t.Helper()
+	base, err := caddy.ProvisionContext(adaptConfig(t, "{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := caddy.NewContext(base)
+	unload = sync.OnceFunc(cancel)
+	t.Cleanup(unload)
+	return func(config string) (*Handler, error) {
+		module, err := ctx.LoadModuleByID("http.handlers.auth0_oidc", json.RawMessage(config))
+		if err != nil {
+			return nil, err
+		}
+		return module.(*Handler), nil
+	}, unload
+}
+
+// adaptJSON is a handler's JSON with the required settings, of which the given
+// ones, pairs of a field and its JSON, take the place.
+func adaptJSON(t *testing.T, pairs ...string) string {
+	t.Helper()
+	fields := map[string]json.RawMessage{
+		"domain": json.RawMessage(`"acme.eu.auth0.com"`), "client_id": json.RawMessage(`"client"`),
+		"client_secret": json.RawMessage(`"a client secret"`), "connections": json.RawMessage(`[{"name":"acme-child"}]`),
+		"secrets": json.RawMessage(`["` + adaptSecret + `"]`),
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		fields[pairs[i]] = json.RawMessage(pairs[i+1])
+	}
+	encoded, err := json.Marshal(fields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(encoded)
+}
+
+func TestImpossibleSettingsAreRefusedWhenTheConfigurationIsLoaded(t *testing.T) {
+	adaptNoEnvironment(t)
+	t.Setenv("TEST_EMPTY", "")
+	t.Setenv("TEST_SHORT", "tell-nobody-this")
+	t.Setenv("TEST_SPACE", "  ")
+	t.Setenv("TEST_DOMAIN", "http://acme.eu.auth0.com")
+	t.Setenv("TEST_CONNECTION", "acme_child")
+	t.Setenv("TEST_BASE", "https://app.example.com/portal")
+	load, _ := adaptLoader(t)
+	for _, tc := range []struct {
+		name, want string
+		pairs      []string
+	}{
+		{"no domain", "'domain' is missing", []string{"domain", `""`}},
+		{"no client_id", "'client_id' is missing", []string{"client_id", `""`}},
+		{"no client_secret", "'client_secret' is missing", []string{"client_secret", `""`}},
+		{"no connection", "'connection' is missing", []string{"connections", `[]`}},
+		{"empty variable as client_secret", "resolving client_secret", []string{"client_secret", `"{env.TEST_EMPTY}"`}},
+		{"empty variable as client_id", "resolving client_id", []string{"client_id", `"{env.TEST_EMPTY}"`}},
+		{"empty variable as domain", "resolving domain", []string{"domain", `"{env.TEST_EMPTY}"`}},
+		{"empty variable as secret", "resolving secret", []string{"secrets", `["{env.TEST_EMPTY}"]`}},
+		{"empty variable as connection", "resolving connection", []string{"connections", `[{"name":"{env.TEST_EMPTY}"}]`}},
+		{"empty variable as audience", "resolving audience", []string{"audience", `"{env.TEST_EMPTY}"`}},
+		{"empty variable as base_url", "resolving base_url", []string{"base_urls", `["{env.TEST_EMPTY}"]`}},
+		{"empty variable as authorize_param", "resolving authorize_param ui_locales", []string{"authorize_params", `{"ui_locales":"{env.TEST_EMPTY}"}`}},
+		{"unknown placeholder", "resolving client_secret", []string{"client_secret", `"{no.such.placeholder}"`}},
+		{"missing file", "resolving client_secret", []string{"client_secret", `"{file./no/such/file}"`}},
+		{"blank client_secret", "client_secret", []string{"client_secret", `"{env.TEST_SPACE}"`}},
+		{"short secret of a variable", "at least 32 bytes", []string{"secrets", `["{env.TEST_SHORT}"]`}},
+		{"plain http of a variable", "plain http is only for loopback hosts", []string{"domain", `"{env.TEST_DOMAIN}"`}},
+		{"connection name of a variable", "checking the connection", []string{"connections", `[{"name":"{env.TEST_CONNECTION}"}]`}},
+		{"base_url of a variable", "more than scheme and host", []string{"base_urls", `["{env.TEST_BASE}"]`}},
+		{"the same secret twice", "two secrets are the same", []string{"secrets", `["` + adaptSecret + `","` + adaptSecret + `"]`}},
+		{"two connections", "2 are configured", []string{"connections", `[{"name":"acme-child"},{"name":"globex-child"}]`}},
+		{"a connection without name", "connection", []string{"connections", `[{"strategy":"oidc"}]`}},
+		{"a strategy that there is not", "strategy", []string{"connections", `[{"name":"acme-child","strategy":"google-oauth2"}]`}},
+		{"idle above absolute", "shorter than the idle limit", []string{"session", `{"idle":"48h","absolute":"24h"}`}},
+		{"idle above the default of absolute", "shorter than the idle limit", []string{"session", `{"idle":"96h"}`}},
+		{"idle below a minute", "too short", []string{"session", `{"idle":"59s"}`}},
+		{"negative idle", "too short", []string{"session", `{"idle":-1}`}},
+		{"cookie name", "session cookie name", []string{"session", `{"cookie":{"name":"__Host-x"}}`}},
+		{"cookie domain", "session cookie domain", []string{"session", `{"cookie":{"domain":"https://example.com"}}`}},
+		{"strict cookie", "session cookie same_site", []string{"session", `{"cookie":{"same_site":"strict"}}`}},
+		{"cookie domain of another site", "is not below example.com", []string{"session", `{"cookie":{"domain":"example.com"}}`, "base_urls", `["https://app.example.org"]`}},
+		{"cookie domain that only ends alike", "is not below example.com", []string{"session", `{"cookie":{"domain":"example.com"}}`, "base_urls", `["https://badexample.com"]`}},
+		{"same_site none on plain http", "without https", []string{"session", `{"cookie":{"same_site":"none"}}`, "base_urls", `["https://a.example.com","http://b.example.com"]`}},
+		{"scopes without openid", "'openid' is missing", []string{"scopes", `["profile"]`}},
+		{"offline_access", "'offline_access'", []string{"scopes", `["openid","offline_access"]`}},
+		{"reserved authorize_param", "authorize_param", []string{"authorize_params", `{"redirect_uri":"https://elsewhere.example/"}`}},
+		{"reserved allow_params", "allow_params", []string{"allow_params", `["state"]`}},
+		{"unauthenticated", "unauthenticated", []string{"unauthenticated", `"deny"`}},
+		{"prefix", "prefix", []string{"prefix", `"/auth/"`}},
+		{"header prefix", "headers prefix", []string{"headers", `{"prefix":"X-Forwarded-"}`}},
+		{"logout strategy", "logout strategy", []string{"logout", `{"strategy":"saml"}`}},
+		{"logout return_to", "logout return_to", []string{"logout", `{"return_to":"https://elsewhere.example/"}`}},
+		{"unknown field", "unknown field", []string{"client", `"x"`}},
+		{"unknown matcher", "loading the matchers", []string{"match", `[{"no_such_matcher":{}}]`}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := load(adaptJSON(t, tc.pairs...))
+			if err == nil {
+				t.Fatal("the configuration was loaded")
+			}
+			if !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("the error %q does not contain %q", err, tc.want)
+			}
+			for _, secret := range []string{adaptSecret, "a client secret", "tell-nobody-this"} {
+				if strings.Contains(err.Error(), secret) {
+					t.Errorf("the error %q tells a secret", err)
+				}
+			}
+		})
+	}
+}
+
+// Somebody who repairs a configuration wants to see all that is wrong with it.
+func TestErrorsAreToldTogether(t *testing.T) {
+	adaptNoEnvironment(t)
+	load, _ := adaptLoader(t)
+	_, err := load(adaptJSON(t, "prefix", `"/"`, "client_id", `""`, "unauthenticated", `"no"`))
+	for _, want := range []string{"prefix: ", "'client_id' is missing", "unauthenticated: "} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error %q does not contain %q", err, want)
+		}
+	}
+}
+
+// Editors end a file with a line end, and some begin it with a byte order mark.
+func TestPlaceholdersOfFilesLoseWhatEditorsAdd(t *testing.T) {
+	adaptNoEnvironment(t)
+	load, _ := adaptLoader(t)
+	for name, content := range map[string]string{"line end": "s3cret\n", "Windows": "s3cret\r\n", "byte order mark": "\ufeffs3cret\r\n", "bare": "s3cret"} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "secret")
+			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			h, err := load(adaptJSON(t, "client_secret", `"{file.`+path+`}"`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if h.ClientSecret != "s3cret" {
+				t.Errorf("the secret became %q", h.ClientSecret)
+			}
+		})
+	}
+}
+
+func TestEnvironmentStandsInForWhatIsNotConfigured(t *testing.T) {
+	for _, tc := range []struct {
+		name, value, configured string
+		field                   func(*Handler) string
+		remove, set             []string // the setting, taken out and put in
+	}{
+		{envDomain, "env.eu.auth0.com", "acme.eu.auth0.com", func(h *Handler) string { return h.Domain }, []string{"domain", `""`}, nil},
+		{envClientID, "env-client", "client", func(h *Handler) string { return h.ClientID }, []string{"client_id", `""`}, nil},
+		{envClientSecret, "env client secret", "a client secret", func(h *Handler) string { return h.ClientSecret }, []string{"client_secret", `""`}, nil},
+		{envConnection, "env-child", "acme-child auto", func(h *Handler) string { return h.Connections[0].Name + " " + h.Connections[0].Strategy }, []string{"connections", `[]`}, nil},
+		{envSecret, "a-secret-of-the-environment-32-bytes", adaptSecret, func(h *Handler) string { return strings.Join(h.Secrets, " ") }, []string{"secrets", `[]`}, nil},
+		{
+			envBaseURL, "https://a.example.com, https://b.example.com", "https://c.example.com",
+			func(h *Handler) string { return strings.Join(h.BaseURLs, ", ") }, nil, []string{"base_urls", `["https://c.example.com"]`},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			adaptNoEnvironment(t)
+			t.Setenv(tc.name, tc.value)
+			load, _ := adaptLoader(t)
+			for _, step := range []struct {
+				what, want string
+				pairs      []string
+			}{{"left out", strings.TrimSpace(tc.value), tc.remove}, {"configured", tc.configured, tc.set}} {
+				h, err := load(adaptJSON(t, step.pairs...))
+				if err != nil {
+					t.Fatalf("%s: %v", step.what, err)
+				}
+				if got := tc.field(h); !strings.HasPrefix(got, step.want) {
+					t.Errorf("%s, it is %q and not %q", step.what, got, step.want)
+				}
+			}
+		})
+	}
+}
+
+func TestBareDirectiveWorksWithTheEnvironmentAlone(t *testing.T) {
+	adaptNoEnvironment(t)
+	t.Setenv(envDomain, "acme.eu.auth0.com")
+	t.Setenv(envClientID, "client")
+	t.Setenv(envClientSecret, "a client secret")
+	t.Setenv(envConnection, "acme-child")
+	config, err := adapt(t, ":8080 {\n\tauth0_oidc\n}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(config, "a client secret") {
+		t.Errorf("a secret of the environment got into the JSON:\n%s", config)
+	}
+	if err := caddy.Validate(adaptConfig(t, config)); err != nil {
+		t.Error(err)
+	}
+	t.Setenv(envConnection, "")
+	if err := caddy.Validate(adaptConfig(t, config)); err == nil {
+		t.Error("it was loaded without a connection")
+	}
+}
+
+// A reload is provisioned before the running configuration is cleaned up, and
+// when it is refused, Caddy cleans up what it had provisioned, the handler that
+// failed as well. A release too many would take the tenant's metadata and keys,
+// and the pending logins, from the site that is still running.
+func TestRefusedConfigurationLeavesTheRunningOneWhole(t *testing.T) {
+	adaptNoEnvironment(t)
+	for i, tc := range []struct {
+		name  string
+		pairs []string
+		fails bool // by itself, and not because of another site
+	}{
+		{"before it takes its share", []string{"prefix", `"/"`}, true},
+		{"after it took its share", []string{"session", `{"cookie":{"same_site":"none"}}`, "base_urls", `["http://app.example.com"]`}, true},
+		{"because of another site, with a change", []string{"unauthenticated", `"pass"`}, false},
+		{"because of another site, without a change", nil, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			domain := []string{"domain", `"refused-` + strconv.Itoa(i) + `.eu.auth0.com"`}
+			load, _ := adaptLoader(t)
+			running, err := load(adaptJSON(t, domain...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			next, refuse := adaptLoader(t)
+			if _, err := next(adaptJSON(t, append(domain, tc.pairs...)...)); (err != nil) != tc.fails {
+				t.Fatalf("loading the next configuration: %v", err)
+			}
+			refuse()
+			if n, _ := pool.References(running.shared.key); n != 1 {
+				t.Errorf("%d handlers hold the tenant; one is running", n)
+			}
+			if running.shared.handler(running.key) != running {
+				t.Error("the running handler is not found any more, so that callbacks are judged by another")
+			}
+		})
+	}
+}
+
+func TestReloadHandsTheTenantOn(t *testing.T) {
+	adaptNoEnvironment(t)
+	config := adaptJSON(t, "domain", `"reloaded.eu.auth0.com"`)
+	load, unload := adaptLoader(t)
+	before, err := load(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reload, unloadAll := adaptLoader(t)
+	after, err := reload(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unload()
+	if n, _ := pool.References(after.shared.key); n != 1 || after.shared != before.shared {
+		t.Errorf("%d handlers hold the tenant; one is running", n)
+	}
+	if after.shared.handler(before.key) != after {
+		t.Error("a login that began before the reload is not judged by the handler of the same configuration")
+	}
+	unloadAll()
+	if n, ok := pool.References(after.shared.key); ok {
+		t.Errorf("%d handlers hold the tenant after all are gone", n)
+	}
+}

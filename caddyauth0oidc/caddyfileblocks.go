@@ -1,0 +1,145 @@
+package caddyauth0oidc
+
+import (
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+// parseConnection reads:
+//
+//	connection <name> {
+//		strategy auto | auth0-oidc | oidc | any
+//	}
+func (h *Handler) parseConnection(d *caddyfile.Dispenser) error {
+	var c Connection
+	if err := oneArg(d, &c.Name, checkConnection); err != nil {
+		return err
+	}
+	h.Connections = []Connection{c}
+	return parseFields(d, fields{
+		"strategy": func() error { return oneArg(d, &h.Connections[0].Strategy, checkStrategy) },
+	})
+}
+
+// parseAuthorizeParam reads one line:
+//
+//	authorize_param <key> <value>
+func (h *Handler) parseAuthorizeParam(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) != 2 {
+		return d.Errf("'authorize_param' needs a key and a value, not %d values", len(args))
+	}
+	if err := checkAuthorizeParam(args[0]); err != nil {
+		return d.Errf("authorize_param: %w", err)
+	}
+	if h.AuthorizeParams == nil {
+		h.AuthorizeParams = make(map[string]string)
+	}
+	h.AuthorizeParams[args[0]] = args[1]
+	return nil
+}
+
+// parseSession reads:
+//
+//	session {
+//		idle     <duration>
+//		absolute <duration>
+//		cookie {
+//			name      <name>
+//			domain    <domain>
+//			same_site lax | none
+//		}
+//	}
+func (h *Handler) parseSession(d *caddyfile.Dispenser) error {
+	if h.Session == nil {
+		h.Session = new(Session)
+	}
+	s := h.Session
+	return parseFields(d, fields{
+		"idle":     func() error { return duration(d, &s.Idle) },
+		"absolute": func() error { return duration(d, &s.Absolute) },
+		"cookie":   func() error { return s.parseCookie(d) },
+	})
+}
+
+func (s *Session) parseCookie(d *caddyfile.Dispenser) error {
+	if s.Cookie == nil {
+		s.Cookie = new(Cookie)
+	}
+	c := s.Cookie
+	return parseFields(d, fields{
+		"name":      func() error { return oneArg(d, &c.Name, checkCookieName) },
+		"domain":    func() error { return oneArg(d, &c.Domain, checkCookieDomain) },
+		"same_site": func() error { return oneArg(d, &c.SameSite, checkSameSite) },
+	})
+}
+
+// parseHeaders reads:
+//
+//	headers {
+//		prefix <prefix>
+//		profile
+//	}
+func (h *Handler) parseHeaders(d *caddyfile.Dispenser) error {
+	if h.Headers == nil {
+		h.Headers = new(Headers)
+	}
+	return parseFields(d, fields{
+		"prefix":  func() error { return oneArg(d, &h.Headers.Prefix, checkHeaderPrefix) },
+		"profile": func() error { return flag(d, &h.Headers.Profile) },
+	})
+}
+
+// parseLogout reads:
+//
+//	logout {
+//		strategy  auto | oidc | v2
+//		return_to <path>
+//	}
+func (h *Handler) parseLogout(d *caddyfile.Dispenser) error {
+	if h.Logout == nil {
+		h.Logout = new(Logout)
+	}
+	return parseFields(d, fields{
+		"strategy":  func() error { return oneArg(d, &h.Logout.Strategy, checkLogoutStrategy) },
+		"return_to": func() error { return oneArg(d, &h.Logout.ReturnTo, checkReturnTo) },
+	})
+}
+
+// fields are the lines of a nested block, each of which may stand there once.
+type fields map[string]func() error
+
+func parseFields(d *caddyfile.Dispenser, known fields) error {
+	name := d.Val()
+	if d.NextArg() {
+		return d.Errf("'%s' takes no more values on its line; write its settings in braces, not '%s'", name, d.Val())
+	}
+	return eachOnce(d, nil, func(name string) error {
+		set := known[name]
+		if set == nil {
+			return unknown(d, name, known)
+		}
+		return set()
+	})
+}
+
+func duration(d *caddyfile.Dispenser, target *caddy.Duration) error {
+	var written string
+	if err := oneArg(d, &written, checkNotEmpty); err != nil {
+		return err
+	}
+	parsed, err := caddy.ParseDuration(written)
+	if err != nil || parsed <= 0 {
+		return d.Errf("'%s' is not a possible duration; write it like 30m, 24h or 7d", written)
+	}
+	*target = caddy.Duration(parsed)
+	return nil
+}
+
+func flag(d *caddyfile.Dispenser, target *bool) error {
+	if name := d.Val(); d.NextArg() {
+		return d.Errf("'%s' takes no value; write it alone, or leave the line out", name)
+	}
+	*target = true
+	return nil
+}

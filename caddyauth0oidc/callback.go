@@ -1,0 +1,205 @@
+package caddyauth0oidc
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/policy"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/profile"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
+)
+
+// serveCallback receives the tenant's answer to an authorization request:
+// GET <prefix>/callback?code=&state=, or error= in place of code.
+func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) error {
+	query, err := singleQuery(v.query)
+	if err != nil {
+		return h.refuse(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, cause: err, again: "/"})
+	}
+	state, ok := h.keys.OpenState(query["state"])
+	if !ok || (query["code"] == "") == (query["error"] == "") {
+		return h.refuse(w, r, refusal{code: codeBadState, status: http.StatusBadRequest, again: "/"})
+	}
+	state.ReturnTo = h.localReturnTo(h.originOf(r), state.ReturnTo)
+	family := h.cookiesOf(h.originOf(r)).Transaction
+	t, ok := h.keys.ReadTransaction(v.cookies, family.Name, state.Transaction, h.now())
+	if !ok || !h.shared.spent.claim(t.ID, h.now(), session.TransactionLifetime) {
+		return h.lateCallback(w, r, v, state)
+	}
+	session.ClearTransaction(w.Header(), family, t.ID)
+	owner := h.shared.handler(t.Handler)
+	if owner == nil { // its configuration is gone; ours is the next best judge
+		owner = h
+	}
+	if err := h.checkIssuer(r.Context(), query); err != nil {
+		return owner.refuse(w, r, owner.failedLogin(err, state.ReturnTo))
+	}
+	if query["error"] != "" {
+		return owner.refuse(w, r, tenantRefusal(query["error"], state.ReturnTo))
+	}
+	s, err := owner.redeem(r, query, t)
+	if err != nil {
+		return owner.refuse(w, r, owner.failedLogin(err, state.ReturnTo))
+	}
+	return owner.signIn(w, r, v, s, state)
+}
+
+// lateCallback answers a callback whose login is over, or was begun in another
+// browser. It leads to where the user wanted to go and never signs anybody in.
+func (h *Handler) lateCallback(w http.ResponseWriter, r *http.Request, v *visit, state session.State) error {
+	if _, ok := h.siteSession(r, v); ok {
+		redirect(w, state.ReturnTo, http.StatusFound)
+		return nil
+	}
+	attempt := session.Attempts{Count: state.Attempt, First: state.First}
+	if h.isLoop(attempt) {
+		return h.refuse(w, r, refusal{code: codeLoop, status: http.StatusBadRequest, again: state.ReturnTo})
+	}
+	return h.startLogin(w, r, v, login{
+		returnTo: state.ReturnTo, connection: h.Connections[0].Name, attempt: h.following(attempt),
+	})
+}
+
+// redeem exchanges the code and verifies what comes back.
+func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Transaction) (*session.Session, error) {
+	ctx := r.Context()
+	tokens, err := h.shared.tenant.Exchange(ctx, h.application, query["code"], t.Verifier, h.callbackURL(h.originOf(r)))
+	if err != nil {
+		return nil, err
+	}
+	token, err := h.shared.tenant.VerifyIDToken(ctx, h.application, string(tokens.IDToken), tenant.Check{
+		Nonce: t.Nonce, AccessToken: tokens.AccessToken,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p, err := profile.FromClaims(token.Claims)
+	if err != nil {
+		return nil, err
+	}
+	if err := h.connections.Judge(p.UserID); err != nil {
+		return nil, err
+	}
+	s, err := session.New(h.random, h.now(), *p)
+	if err != nil {
+		return nil, err
+	}
+	s.SID, s.AuthTime, s.Ceiling = token.SID, token.AuthTime, token.SessionExpiry
+	return s, nil
+}
+
+var errIssuerParameter = errors.New("the callback's iss is not the tenant's issuer")
+
+// checkIssuer compares the parameter iss of RFC 9207 before the code is sent
+// anywhere. Auth0 sends it only when the tenant says so.
+func (h *Handler) checkIssuer(ctx context.Context, query map[string]string) error {
+	metadata, err := h.shared.tenant.Metadata(ctx)
+	if err != nil && query["code"] != "" {
+		return err
+	}
+	var iss []string
+	if got, ok := query["iss"]; ok {
+		iss = []string{got}
+	}
+	if !h.shared.tenant.AcceptsCallback(metadata, iss) {
+		return errIssuerParameter
+	}
+	return nil
+}
+
+// signIn begins the session and sends the browser to where it wanted to go.
+func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, s *session.Session, state session.State) error {
+	family := h.cookiesOf(h.originOf(r))
+	session.ClearSignedOut(w.Header(), family.Transaction)
+	err := h.keys.WriteSession(w.Header(), family.Session, s, s.Expires(h.limits).Sub(h.now()), v.cookies)
+	if err != nil {
+		return h.refuse(w, r, h.failedLogin(err, state.ReturnTo))
+	}
+	attempt := session.Attempts{Count: state.Attempt, First: state.First}
+	if err := h.keys.WriteAttempts(w.Header(), family.Transaction, attempt); err != nil {
+		return h.refuse(w, r, h.failedLogin(err, state.ReturnTo))
+	}
+	if entry := h.logger.Check(zap.InfoLevel, "signed in"); entry != nil {
+		entry.Write(zap.Duration("took", h.now().Sub(time.Unix(s.Login.Unix(), 0)).Round(time.Second)))
+	}
+	if h.isLoop(attempt) {
+		return h.refuse(w, r, refusal{code: codeLoop, status: http.StatusBadRequest, again: state.ReturnTo})
+	}
+	redirect(w, state.ReturnTo, http.StatusFound)
+	return nil
+}
+
+// failedLogin maps what went wrong between code and session to an answer.
+func (h *Handler) failedLogin(err error, again string) refusal {
+	f := refusal{code: codeLoginFailed, status: http.StatusBadRequest, cause: err, again: again}
+	if _, ok := errors.AsType[*tenant.UnavailableError](err); ok {
+		return h.unavailable(err, again)
+	}
+	if refused, ok := errors.AsType[*tenant.RefusedError](err); ok {
+		f.code = codeTokenRefused
+		if refused.Code != "invalid_grant" { // not the user's doing: secret, grant or application are set up wrongly
+			f.status = http.StatusBadGateway
+		}
+	}
+	if _, ok := errors.AsType[*tenant.InvalidTokenError](err); ok {
+		f.code = codeInvalidToken
+	}
+	if _, ok := errors.AsType[*policy.ConnectionError](err); ok {
+		f.code, f.status = codeConnectionMismatch, http.StatusForbidden
+	}
+	if tooLarge, ok := errors.AsType[*session.TooLargeError](err); ok {
+		f.code, f.status, f.detail = codeProfileTooLarge, http.StatusBadGateway, tooLarge.Biggest
+	}
+	return f
+}
+
+// tenantRefusal is the answer to an error that the tenant sent to the callback.
+// Its description is free text of whoever caused it, and is not shown.
+// See https://auth0.com/docs/authenticate/protocols/oauth/error-codes.
+func tenantRefusal(tenantCode, again string) refusal {
+	f := refusal{code: codeLoginFailed, status: http.StatusBadRequest, again: again, detail: knownTenantCode(tenantCode)}
+	switch f.detail {
+	case "access_denied", "unauthorized", "login_required", "consent_required", "interaction_required":
+		f.code, f.status = codeLoginDenied, http.StatusForbidden
+	case "server_error", "temporarily_unavailable":
+		f.code, f.status, f.retryAfter = codeTenantUnavailable, http.StatusServiceUnavailable, 5*time.Second
+	}
+	f.cause = errors.New("the tenant answered " + f.detail)
+	return f
+}
+
+// knownTenantCode gives the code if it is one of OAuth, OpenID Connect or
+// Auth0, so that no text of a stranger gets onto a page or into the log.
+func knownTenantCode(code string) string {
+	switch code {
+	case "access_denied", "unauthorized", "login_required", "consent_required", "interaction_required",
+		"invalid_request", "unauthorized_client", "unsupported_response_type", "invalid_scope",
+		"server_error", "temporarily_unavailable", "account_selection_required", "mfa_required",
+		"too_many_attempts", "invalid_user_password", "request_not_supported", "registration_not_supported":
+		return code
+	}
+	return "unknown_error"
+}
+
+// redirect answers with an address that was cleaned before.
+func redirect(w http.ResponseWriter, location string, status int) {
+	noStore(w.Header())
+	w.Header().Set("Location", location)
+	w.WriteHeader(status)
+}
+
+// hideQuery keeps code and state from whoever comes after us, error routes and
+// their upstreams, and from the access log, which has no way to leave out a part
+// of the address. What became of the callback is in the module's own log.
+func hideQuery(r *http.Request) {
+	original(r).URL.RawQuery = ""
+	r.URL.RawQuery = ""
+	r.RequestURI = r.URL.RequestURI()
+	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+}

@@ -1,0 +1,24 @@
+// Package caddyauth0oidc is the Caddy module http.handlers.auth0_oidc. It puts
+// an Auth0 login in front of applications that know nothing of OpenID Connect.
+//
+// A browser without a session is sent to the master tenant's /authorize with
+// the connection whose identity provider is an application in a child tenant.
+// The callback is verified, the session is sealed into a cookie, and the Auth0
+// normalized user profile reaches the upstream as request headers.
+//
+//	app.example.com {
+//		auth0_oidc {
+//			domain        acme.eu.auth0.com
+//			client_id     {env.AUTH0_CLIENT_ID}
+//			client_secret {file./run/secrets/auth0_client_secret}
+//			connection    acme-child
+//		}
+//		reverse_proxy legacy:8080
+//	}
+//
+// One request: headers that are ours are removed, whoever sent them (serve.go);
+// a path that is ours is answered here (login.go, callback.go, logout.go,
+// profileroute.go); otherwise the session is read and judged, the identity is
+// set (identity.go), and the next handler runs. Whoever may not pass is
+// answered in refuse.go.
+package caddyauth0oidc

@@ -1,0 +1,324 @@
+package caddyauth0oidc
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
+)
+
+// sharedKeys are the signing keys of every simulated tenant: making RSA keys is
+// slow, and no test changes one.
+var sharedKeys = auth0sim.NewKeyPool()
+
+// world is a site behind Caddy and the plugin, both simulated tenants, and an
+// application that remembers what reached it. Only the way from Caddy to the
+// tenants and to the application has sockets, on loopback.
+type world struct {
+	t       *testing.T
+	network *auth0sim.Network
+	pair    *auth0sim.Pair
+	app     *application
+	server  *caddyhttp.Server
+	base    string
+	folder  string // Caddy's storage, and its log in the file "log"
+	clock   *clock
+}
+
+// worldOption changes a world before its configuration is loaded.
+type worldOption func(*worldSetup)
+
+type worldSetup struct {
+	base     string
+	strategy string
+	site     string // replaces the whole site block's content
+	settings string // more lines of the directive
+	global   string // more lines of the global options
+}
+
+func atBase(base string) worldOption       { return func(s *worldSetup) { s.base = base } }
+func withStrategy(name string) worldOption { return func(s *worldSetup) { s.strategy = name } }
+func withSite(content string) worldOption  { return func(s *worldSetup) { s.site = content } }
+func withGlobal(lines string) worldOption  { return func(s *worldSetup) { s.global = lines } }
+func withSettings(lines string) worldOption {
+	return func(s *worldSetup) { s.settings = lines }
+}
+
+// newWorld loads a Caddyfile with the five-line use, or what the options make
+// of it. In its text DOMAIN, CLIENT_ID, CLIENT_SECRET and UPSTREAM are filled in.
+func newWorld(t *testing.T, options ...worldOption) *world {
+	t.Helper()
+	for _, name := range []string{envDomain, envClientID, envClientSecret, envSecret, envConnection, envBaseURL} {
+		if os.Getenv(name) != "" {
+			t.Fatalf("%s is set in the environment of the tests", name)
+		}
+	}
+	setup := worldSetup{base: "https://app.example.test", strategy: "auth0-oidc"}
+	for _, o := range options {
+		o(&setup)
+	}
+	w := &world{t: t, base: setup.base, folder: t.TempDir(), app: &application{}, network: auth0sim.NewNetwork(), clock: &clock{now: time.Now()}}
+	w.network.Keys, w.network.Now = sharedKeys, w.clock.Now
+	tenants := httptest.NewServer(w.network)
+	t.Cleanup(tenants.Close)
+	_, port, _ := strings.Cut(strings.TrimPrefix(tenants.URL, "http://"), ":")
+	w.pair = auth0sim.NewPair(w.network, setup.base, auth0sim.WithStrategy(setup.strategy),
+		auth0sim.WithDomains("http://master.localhost:"+port, "http://child.localhost:"+port))
+	w.load(setup)
+	return w
+}
+
+func (w *world) load(setup worldSetup) {
+	w.t.Helper()
+	upstream := httptest.NewServer(w.app)
+	w.t.Cleanup(upstream.Close)
+	if setup.site == "" {
+		setup.site = "auth0_oidc {\nSETTINGS\n}\nreverse_proxy UPSTREAM"
+	}
+	config := strings.NewReplacer(
+		"SITE", setup.site, "BASE", setup.base, "FOLDER", w.folder, "GLOBAL", setup.global,
+	).Replace("{\nadmin off\nauto_https off\nstorage file_system {\nroot FOLDER\n}\nlog {\noutput file FOLDER/log\nlevel DEBUG\n}\nGLOBAL\n}\nBASE {\nlog\nSITE\n}\n")
+	config = strings.ReplaceAll(config, "SETTINGS",
+		"domain DOMAIN\nclient_id CLIENT_ID\nclient_secret CLIENT_SECRET\nconnection acme-child\n"+setup.settings)
+	config = strings.NewReplacer(
+		"DOMAIN", strings.TrimSuffix(w.pair.Master.Issuer(), "/"), "CLIENT_ID", w.pair.App.ClientID,
+		"CLIENT_SECRET", w.pair.App.ClientSecret, "UPSTREAM", strings.TrimPrefix(upstream.URL, "http://"),
+	).Replace(config)
+	w.server = provision(w.t, config)
+	u, _ := url.Parse(setup.base)
+	w.network.Handle(u.Host, w.server)
+	w.useClock()
+}
+
+// provisioning is held while Caddy provisions, which writes a variable of its
+// package.
+var provisioning sync.Mutex
+
+// provision adapts and provisions a Caddyfile and gives its HTTP server, which
+// is never started: the tests hand it their requests.
+func provision(t *testing.T, caddyfile string) *caddyhttp.Server {
+	t.Helper()
+	adapted, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), nil)
+	if err != nil {
+		t.Fatalf("adapting: %v\n%s", err, caddyfile)
+	}
+	for _, warning := range warnings {
+		if !strings.Contains(warning.Message, "not formatted") {
+			t.Fatalf("adapting: %s", warning)
+		}
+	}
+	config := new(caddy.Config)
+	if err := caddy.StrictUnmarshalJSON(adapted, config); err != nil {
+		t.Fatal(err)
+	}
+	provisioning.Lock()
+	ctx, err := caddy.ProvisionContext(config)
+	provisioning.Unlock()
+	if err != nil {
+		t.Fatalf("provisioning: %v", err)
+	}
+	app, err := ctx.App("http")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, server := range app.(*caddyhttp.App).Servers {
+		return server
+	}
+	t.Fatal("the configuration has no server")
+	return nil
+}
+
+// useClock gives this world's clock to its handlers and to what they share.
+func (w *world) useClock() {
+	pool.Range(func(_, value any) bool {
+		if s := value.(*shared); s.issuer == w.pair.Master.Issuer() {
+			s.now = w.clock.Now
+			for _, same := range s.handlers {
+				for _, h := range same {
+					h.now = w.clock.Now
+				}
+			}
+		}
+		return true
+	})
+}
+
+// logs gives all that Caddy has logged, at every level.
+func (w *world) logs() string {
+	content, err := os.ReadFile(filepath.Join(w.folder, "log"))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return string(content)
+}
+
+// clock is moved by hand.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// application is the upstream: it remembers each request that reached it.
+type application struct {
+	mu       sync.Mutex
+	requests []received
+	answer   http.HandlerFunc // what it answers, if not plain text
+}
+
+// received is a request as the application saw it, its body read to the end.
+type received struct {
+	method, uri     string
+	header, trailer http.Header
+}
+
+func (a *application) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	a.mu.Lock()
+	a.requests = append(a.requests, received{r.Method, r.RequestURI, r.Header.Clone(), r.Trailer.Clone()})
+	answer := a.answer
+	a.mu.Unlock()
+	if answer != nil {
+		answer(w, r)
+		return
+	}
+	fmt.Fprintf(w, "application at %s", r.RequestURI)
+}
+
+// take gives the requests since the last call.
+func (a *application) take() []received {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all := a.requests
+	a.requests = nil
+	return all
+}
+
+// heldBrowser is a browser that can stop in front of the callback, as a tab
+// does that the user leaves alone.
+type heldBrowser struct {
+	*auth0sim.Browser
+	gate *gate
+}
+
+// gate is a transport that holds requests for the callback back while closed,
+// and answers them with 204.
+type gate struct {
+	next   http.RoundTripper
+	closed bool
+	held   string
+}
+
+func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !g.closed || r.URL.Path != "/auth/callback" {
+		return g.next.RoundTrip(r)
+	}
+	g.held = r.URL.String()
+	return &http.Response{
+		StatusCode: http.StatusNoContent, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: make(http.Header), Body: http.NoBody, Request: r,
+	}, nil
+}
+
+func (w *world) browser() *heldBrowser {
+	g := &gate{next: w.network}
+	return &heldBrowser{Browser: auth0sim.NewBrowser(g), gate: g}
+}
+
+// signIn opens the path and completes the child's login page.
+func (w *world) signIn(b *heldBrowser, path string, user auth0sim.User) *auth0sim.Page {
+	w.t.Helper()
+	page := w.open(b, path)
+	if len(page.Forms) == 0 {
+		w.t.Fatalf("no login page but %d %s:\n%s", page.Status, page.URL, page.Body)
+	}
+	page, err := b.Login(page, user.Email, auth0sim.PairPassword)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return page
+}
+
+func (w *world) open(b *heldBrowser, path string) *auth0sim.Page {
+	w.t.Helper()
+	page, err := b.Get(w.base + path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return page
+}
+
+// step opens an address and follows nothing.
+func (w *world) step(b *heldBrowser, address string) *auth0sim.Page {
+	w.t.Helper()
+	page, err := b.Step(address)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return page
+}
+
+// send makes a request as it is given, with the browser's cookies.
+func (w *world) send(b *heldBrowser, method, path string, header map[string]string) (*http.Response, string) {
+	w.t.Helper()
+	r, err := http.NewRequest(method, w.base+path, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for name, value := range header {
+		r.Header[name] = []string{value} // as written, not canonical
+	}
+	response, err := b.Do(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return response, string(body)
+}
+
+// callbackOf signs in up to the callback and gives its address, unopened. A
+// browser with a session at the tenant comes there without a login page.
+func (w *world) callbackOf(b *heldBrowser, path string, user auth0sim.User) string {
+	w.t.Helper()
+	b.gate.closed, b.gate.held = true, ""
+	defer func() { b.gate.closed = false }()
+	page := w.open(b, path)
+	if b.gate.held == "" {
+		if _, err := b.Login(page, user.Email, auth0sim.PairPassword); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	if b.gate.held == "" {
+		w.t.Fatal("the login did not come to its callback")
+	}
+	return b.gate.held
+}

@@ -1,0 +1,178 @@
+package caddyauth0oidc
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/policy"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/upstream"
+)
+
+// This file says which values of a setting are possible. The Caddyfile's parser
+// asks as soon as a value stands there in full, so that the error has its line;
+// Validate asks again once placeholders and environment are known.
+
+func checkDomain(domain string) error {
+	_, err := tenant.IssuerOf(domain)
+	return err
+}
+
+func checkNotEmpty(value string) error {
+	if strings.TrimSpace(value) == "" {
+		return errors.New("the value is empty; write one, or leave the line out")
+	}
+	return nil
+}
+
+func checkConnection(name string) error {
+	_, err := policy.NewConnection(name, "")
+	return err
+}
+
+func checkStrategy(strategy string) error {
+	return oneOf(strategy, []string{policy.StrategyAuto, policy.StrategyAuth0OIDC, policy.StrategyOIDC, policy.StrategyAny})
+}
+
+func checkScopes(scopes []string) error {
+	for _, s := range scopes {
+		if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
+			return fmt.Errorf("'%s' is not a scope (RFC 6749 section 3.3); write them apart, like: openid profile email", s)
+		}
+	}
+	if !slices.Contains(scopes, "openid") {
+		return errors.New("'openid' is missing among the scopes; add it, without it there is no ID token")
+	}
+	if slices.Contains(scopes, "offline_access") {
+		return errors.New("'offline_access' asks for a refresh token, which is not used; leave it out")
+	}
+	return nil
+}
+
+func checkAuthorizeParam(key string) error {
+	if key == "" {
+		return errors.New("the parameter's name is empty; write one, or leave the line out")
+	}
+	if tenant.ReservedParameter(key) {
+		return fmt.Errorf("'%s' is a parameter of the protocol, or has a setting of its own; leave it out here", key)
+	}
+	return nil
+}
+
+func checkSecrets(secrets []string) error {
+	_, err := session.NewKeyring(secrets, "any", "any")
+	return err
+}
+
+var unauthenticatedModes = []string{"auto", "redirect", "401", "pass"}
+
+func checkUnauthenticated(mode string) error {
+	return oneOf(mode, unauthenticatedModes)
+}
+
+func checkHeaderPrefix(prefix string) error {
+	if prefix == "" { // which would stand for the default
+		return errors.New("the prefix is empty; write one like X-Auth0-, or leave the line out")
+	}
+	_, err := upstream.NewPlan(upstream.Config{Prefix: prefix})
+	return err
+}
+
+// checkSameSite has no `strict`: a browser on its way back from the tenant
+// would not send such a cookie, and so never arrive signed in.
+func checkSameSite(value string) error {
+	return oneOf(value, []string{"lax", "none"})
+}
+
+func checkCookieName(name string) error {
+	_, err := session.NewCookies(name, true, "", 0)
+	return err
+}
+
+func checkCookieDomain(domain string) error {
+	if _, err := session.NewCookies("any", true, domain, 0); err != nil {
+		return fmt.Errorf("'%s' is not a domain for cookies; write it like example.com, without a port", domain)
+	}
+	return nil
+}
+
+func checkLogoutStrategy(strategy string) error {
+	return oneOf(strategy, []string{"auto", "oidc", "v2"})
+}
+
+func checkReturnTo(path string) error {
+	if cleanReturnTo(path) != path {
+		return fmt.Errorf("'%s' is not a path on this site; write one that begins with a single '/', without dot segments and '#'", path)
+	}
+	return nil
+}
+
+var prefixPath = regexp.MustCompile(`^(/[A-Za-z0-9_~-]+(\.[A-Za-z0-9_~-]+)*)+$`)
+
+func checkPrefix(prefix string) error {
+	if !prefixPath.MatchString(prefix) {
+		return fmt.Errorf("'%s' is not a prefix; write a path of letters, digits, hyphens and single dots without a slash at its end, like /auth", prefix)
+	}
+	return nil
+}
+
+func checkBaseURL(base string) error {
+	_, err := parseOrigin(base)
+	return err
+}
+
+func oneOf(value string, possible []string) error {
+	if !slices.Contains(possible, value) {
+		return fmt.Errorf("'%s' is not possible here; choose one of: %s", value, strings.Join(possible, ", "))
+	}
+	return nil
+}
+
+// judgeLimits compares the session's limits before the defaults are filled in.
+func (h *Handler) judgeLimits() error {
+	filled, err := h.clone()
+	if err != nil {
+		return err
+	}
+	filled.fillDefaults()
+	if err := checkLimits(time.Duration(filled.Session.Idle), time.Duration(filled.Session.Absolute)); err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	return nil
+}
+
+func checkLimits(idle, absolute time.Duration) error {
+	const least = time.Minute
+	switch {
+	case idle < least:
+		return fmt.Errorf("the idle limit of %s is too short; it is at least %s", idle, least)
+	case absolute < idle:
+		return fmt.Errorf("the absolute limit of %s is shorter than the idle limit of %s; swap them, or set both", absolute, idle)
+	}
+	return nil
+}
+
+// parseOrigin reads a base URL: scheme and host and nothing else.
+func parseOrigin(base string) (origin, error) {
+	u, err := url.Parse(strings.TrimSuffix(base, "/"))
+	if err == nil && u.User != nil {
+		return origin{}, fmt.Errorf("the base URL of %s has a user name; leave it out", u.Host)
+	}
+	if err != nil || strings.Contains(base, ",") || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+		return origin{}, fmt.Errorf("'%s' is not a base URL; write scheme and host, like https://app.example.com, and several apart by spaces", base)
+	}
+	if u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
+		return origin{}, fmt.Errorf("'%s' has more than scheme and host; write only %s://%s", base, u.Scheme, u.Host)
+	}
+	host := strings.ToLower(u.Host)
+	if port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]; u.Port() != "" {
+		host = strings.TrimSuffix(host, port) // browsers leave it out of the Host header
+	}
+	return origin{scheme: u.Scheme, host: host}, nil
+}

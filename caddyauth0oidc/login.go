@@ -1,0 +1,199 @@
+package caddyauth0oidc
+
+import (
+	"errors"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
+)
+
+// login is a login that is about to begin.
+type login struct {
+	returnTo   string
+	connection string
+	attempt    session.Attempts
+	params     map[string]string // allowed ones of the login route's query
+}
+
+// maxParam bounds the value of a parameter that is passed on.
+const maxParam = 512
+
+// serveLogin is the direct link: GET <prefix>/login?return_to=&connection=.
+func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) error {
+	query, err := singleQuery(v.query)
+	if err != nil {
+		return h.refuse(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, cause: err, again: "/"})
+	}
+	if isPrefetch(r) {
+		return h.refuse(w, r, refusal{code: codeLoginRequired, status: http.StatusUnauthorized, loginURL: h.loginURL(h.originOf(r))})
+	}
+	connection := query["connection"]
+	owner := h
+	switch {
+	case connection == "":
+		connection = h.Connections[0].Name
+	case !h.connections.Has(connection):
+		if owner = h.shared.handlerFor(h, connection); owner == nil {
+			return h.refuse(w, r, refusal{code: codeUnknownConnection, status: http.StatusBadRequest, again: h.Prefix + "/login"})
+		}
+	}
+	params := make(map[string]string)
+	for _, key := range owner.AllowParams {
+		if value, ok := query[key]; ok {
+			if len(value) > maxParam {
+				return h.refuse(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, again: h.Prefix + "/login"})
+			}
+			params[key] = value
+		}
+	}
+	return owner.startLogin(w, r, v, login{
+		returnTo:   h.localReturnTo(h.originOf(r), query["return_to"]),
+		connection: connection,
+		attempt:    h.nextAttempt(r, v),
+		params:     params,
+	})
+}
+
+// startLogin sends the browser to the tenant, with a cookie that binds the
+// login to this browser.
+func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, v *visit, l login) error {
+	o := h.originOf(r)
+	t, err := session.NewTransaction(h.random, h.now())
+	if err != nil {
+		return h.refuse(w, r, refusal{code: codeInternal, status: http.StatusInternalServerError, cause: err})
+	}
+	t.Handler, t.Connection = h.key, l.connection
+	location, err := h.authorizeURL(r, o, t, l)
+	if err != nil {
+		return h.refuse(w, r, h.unavailable(err, l.returnTo))
+	}
+	noStore(w.Header())
+	if r.Method != http.MethodHead { // a HEAD request has no browser behind it that would come back
+		if err := h.keys.WriteTransaction(w.Header(), h.cookiesOf(o).Transaction, t, v.cookies); err != nil {
+			return h.refuse(w, r, refusal{code: codeInternal, status: http.StatusInternalServerError, cause: err})
+		}
+	}
+	w.Header().Set("Location", location)
+	w.WriteHeader(http.StatusFound)
+	return nil
+}
+
+func (h *Handler) authorizeURL(r *http.Request, o origin, t session.Transaction, l login) (string, error) {
+	state, err := h.keys.SealState(session.State{
+		Transaction: t.ID, ReturnTo: l.returnTo, Attempt: l.attempt.Count, First: l.attempt.First,
+	})
+	if err != nil {
+		return "", err
+	}
+	return h.shared.tenant.AuthorizeURL(r.Context(), h.application, tenant.AuthorizeRequest{
+		RedirectURI: h.callbackURL(o),
+		Scope:       strings.Join(h.Scopes, " "),
+		State:       state,
+		Nonce:       t.Nonce,
+		Verifier:    t.Verifier,
+		Connection:  l.connection,
+		Audience:    h.Audience,
+		Extra:       h.extraParams(l.params),
+	})
+}
+
+// extraParams joins the configured parameters with those of the login route,
+// which take their place.
+func (h *Handler) extraParams(passed map[string]string) []tenant.Parameter {
+	all := maps.Clone(h.AuthorizeParams)
+	if all == nil {
+		all = make(map[string]string)
+	}
+	maps.Copy(all, passed)
+	var params []tenant.Parameter
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		params = append(params, tenant.Parameter{Name: key, Value: all[key]})
+	}
+	return params
+}
+
+// callbackURL is the redirect_uri, the same to the byte at /authorize and at
+// the token endpoint (RFC 6749 section 4.1.3).
+func (h *Handler) callbackURL(o origin) string { return o.String() + h.Prefix + "/callback" }
+
+// loginURL is where a login through this directive's connection begins.
+func (h *Handler) loginURL(o origin) string {
+	return o.String() + h.Prefix + "/login?connection=" + url.QueryEscape(h.Connections[0].Name)
+}
+
+// unavailable is the refusal of a login that the tenant cannot serve now.
+func (h *Handler) unavailable(err error, again string) refusal {
+	f := refusal{code: codeInternal, status: http.StatusInternalServerError, cause: err, again: again}
+	if unreachable, ok := errors.AsType[*tenant.UnavailableError](err); ok {
+		f.code, f.status = codeTenantUnavailable, http.StatusServiceUnavailable
+		f.retryAfter = max(unreachable.RetryAfter, time.Second)
+	}
+	return f
+}
+
+// loopWindow and loopLimit say which row of logins is a loop: the third one
+// within half a minute after which nobody was signed in.
+const (
+	loopWindow = 30 * time.Second
+	loopLimit  = 3
+)
+
+// nextAttempt counts the logins that ended well without a session coming of
+// it. The cookie of the last one is still there when it led nowhere.
+func (h *Handler) nextAttempt(r *http.Request, v *visit) session.Attempts {
+	prefix := h.cookiesOf(h.originOf(r)).Transaction.Name
+	last, ok := h.keys.ReadAttempts(v.cookies, prefix, h.now())
+	if _, signedIn := h.siteSession(r, v); !ok || signedIn {
+		return session.Attempts{First: h.now()}
+	}
+	return h.following(last)
+}
+
+// following counts one more attempt after the given one, or begins anew when
+// that was too long ago to be a loop.
+func (h *Handler) following(last session.Attempts) session.Attempts {
+	if h.now().Sub(last.First) > loopWindow {
+		return session.Attempts{First: h.now()}
+	}
+	return session.Attempts{Count: last.Count + 1, First: last.First}
+}
+
+func (h *Handler) isLoop(a session.Attempts) bool {
+	return a.Count+1 >= loopLimit && h.now().Sub(a.First) <= loopWindow
+}
+
+// maxQuery bounds the query of the module's own routes.
+const maxQuery = 8 << 10
+
+var (
+	errUnreadableQuery   = errors.New("the query cannot be read")
+	errRepeatedParameter = errors.New("a parameter stands in the query twice")
+	errLongQuery         = errors.New("the query is too long")
+)
+
+// singleQuery reads the query of one of the module's own routes, in which no
+// parameter may stand twice: two readers could otherwise see different values
+// (RFC 6749 section 3.1).
+func singleQuery(raw string) (map[string]string, error) {
+	if len(raw) > maxQuery {
+		return nil, errLongQuery
+	}
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, errUnreadableQuery
+	}
+	single := make(map[string]string, len(values))
+	for key, all := range values {
+		if len(all) != 1 {
+			return nil, errRepeatedParameter
+		}
+		single[key] = all[0]
+	}
+	return single, nil
+}

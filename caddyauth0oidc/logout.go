@@ -1,0 +1,62 @@
+package caddyauth0oidc
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
+)
+
+// discoveryPatience is how long a logout waits to learn the tenant's logout
+// endpoint before it takes the one that every Auth0 tenant has.
+const discoveryPatience = 2 * time.Second
+
+// serveLogout ends the session here and at the tenant. A request that another
+// site may have caused gets a page that asks first.
+func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request, v *visit) error {
+	if r.Method == http.MethodPost {
+		if err := http.NewCrossOriginProtection().Check(r); err != nil {
+			return h.refuse(w, r, refusal{code: codeCrossSite, status: http.StatusForbidden, again: h.Prefix + "/logout"})
+		}
+		return h.signOut(w, r, v, http.StatusSeeOther)
+	}
+	if !isOwnNavigation(r) {
+		noStore(w.Header())
+		return h.writePage(w, r, http.StatusOK, confirmLogoutPage(h.Prefix+"/logout"))
+	}
+	return h.signOut(w, r, v, http.StatusFound)
+}
+
+// isOwnNavigation tells whether the user went there from this site, or by
+// typing the address. Only the browser can say so.
+func isOwnNavigation(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
+	return (site == "same-origin" || site == "none") && isNavigation(r)
+}
+
+func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, v *visit, status int) error {
+	o := h.originOf(r)
+	family := h.cookiesOf(o)
+	s, _ := h.keys.ReadSession(v.cookies, family.Session.Name)
+	session.ClearSession(w.Header(), family.Session, v.cookies)
+	session.ClearTransactions(w.Header(), family.Transaction, v.cookies)
+	session.ClearAttempts(w.Header(), family.Transaction)
+	session.WriteSignedOut(w.Header(), family.Transaction)
+	request := tenant.LogoutRequest{Strategy: h.Logout.Strategy, ReturnTo: o.String() + h.Logout.ReturnTo}
+	if s != nil {
+		request.SID = s.SID
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), discoveryPatience)
+	defer cancel()
+	metadata, err := h.shared.tenant.Metadata(ctx)
+	if err != nil {
+		h.logger.Warn("logging out at the tenant without its metadata", zap.Error(err))
+	}
+	h.logger.Info("signed out", zap.Bool("had_session", s != nil))
+	redirect(w, h.shared.tenant.LogoutURL(metadata, h.application, request), status)
+	return nil
+}

@@ -1,0 +1,216 @@
+package caddyauth0oidc
+
+import (
+	"io"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/policy"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/upstream"
+)
+
+func init() {
+	caddy.RegisterModule(Handler{})
+}
+
+// Handler puts an Auth0 login in front of the handlers that follow it.
+//
+// A navigation without a session is redirected to the tenant's /authorize
+// endpoint; every other request without one gets 401. A request with a session
+// reaches the next handler with the user's profile in its headers. Every header
+// of the client that carries one of those names, in any spelling, is removed
+// first, signed in or not.
+//
+// Once a user is known, these placeholders are set:
+//
+// Placeholder | Description
+// ------------|------------
+// `{http.auth.user.id}` | The user's `sub` at the master tenant; also the user id of access logs and `REMOTE_USER` of FastCGI.
+// `{http.auth.user.<claim>}` | A claim of the profile, such as `email`; a dotted path leads into objects and arrays; also `strategy`, `connection`, `child_user`, `child_connection` and `child_user_id`.
+// `{http.auth.auth0_oidc.error}` | In error routes: a stable code of the reason for which the request was refused.
+type Handler struct {
+	// MatcherSetsRaw limits which requests are protected. Without it every
+	// request is. It never limits the module's own routes, nor the removal of
+	// headers that are ours.
+	MatcherSetsRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
+
+	// Domain is the master tenant's domain (or custom domain), such as
+	// `acme.eu.auth0.com`, or its full URL; plain http is accepted for loopback
+	// hosts only. The issuer is `https://<domain>/`, compared byte for byte with
+	// the tokens' `iss`. Placeholders are resolved when the configuration is
+	// loaded. Default: the environment variable `AUTH0_DOMAIN`. Required.
+	Domain string `json:"domain,omitempty"`
+
+	// ClientID is the client id of the application in the master tenant.
+	// Placeholders are resolved when the configuration is loaded. Default: the
+	// environment variable `AUTH0_CLIENT_ID`. Required.
+	ClientID string `json:"client_id,omitempty"`
+
+	// ClientSecret is the secret of that application, sent in the body of the
+	// token request (client_secret_post, Auth0's default). Write it as a
+	// placeholder, `{env.X}` or `{file./path}`, resolved when the configuration
+	// is loaded. Default: the environment variable `AUTH0_CLIENT_SECRET`. Required.
+	ClientSecret string `json:"client_secret,omitempty"`
+
+	// Connections names the connection that users sign in through; exactly one.
+	// Default: the one named by the environment variable `AUTH0_CONNECTION`.
+	// Required.
+	Connections []Connection `json:"connections,omitempty"`
+
+	// Scopes are asked for at the login. `openid` must be among them. Default:
+	// `openid profile email`.
+	Scopes []string `json:"scopes,omitempty"`
+
+	// Audience is the identifier of an API for which the access token is asked.
+	// Placeholders are resolved when the configuration is loaded. Default: none.
+	Audience string `json:"audience,omitempty"`
+
+	// AuthorizeParams are added to every authorization request, such as
+	// `ui_locales`. Parameters of the protocol cannot be set. Placeholders are
+	// resolved when the configuration is loaded.
+	AuthorizeParams map[string]string `json:"authorize_params,omitempty"`
+
+	// AllowParams are query parameters that the login route passes on to the
+	// authorization request, such as `login_hint`. A value is at most 512 bytes
+	// and takes the place of the same one in `authorize_params`. Default: none.
+	AllowParams []string `json:"allow_params,omitempty"`
+
+	// Secrets seal the cookies: the first seals, all of them open, so that a
+	// secret is replaced without signing anybody out. Each has at least 32
+	// bytes. Placeholders are resolved when the configuration is loaded.
+	// Default: the environment variable `AUTH0_SECRET`, and without it a random
+	// secret that is made once and kept in Caddy's storage, shared by every
+	// instance on that storage.
+	Secrets []string `json:"secrets,omitempty"`
+
+	// Session sets how long a session lasts and the cookie that it lives in.
+	Session *Session `json:"session,omitempty"`
+
+	// Unauthenticated says what a request without a session gets. `auto`
+	// redirects the navigations of a browser and answers everything else with
+	// 401; `redirect` redirects every GET and HEAD request; `401` redirects
+	// none; `pass` lets the request through without an identity. Default: `auto`.
+	Unauthenticated string `json:"unauthenticated,omitempty"`
+
+	// Headers says under which names the profile reaches the upstream.
+	Headers *Headers `json:"headers,omitempty"`
+
+	// BaseURLs are the public addresses of the site, scheme and host, such as
+	// `https://app.example.com`. With several, the one of the request's host is
+	// used, else the first. Placeholders are resolved when the configuration is
+	// loaded. Default: the environment variable `APP_BASE_URL` (a comma
+	// separated list), and without it the host and scheme of the request; set
+	// it for a site that answers any host, or that stands behind a proxy which
+	// is not among Caddy's trusted proxies.
+	BaseURLs []string `json:"base_urls,omitempty"`
+
+	// Prefix is the path below which the module's own routes are. Default: `/auth`.
+	Prefix string `json:"prefix,omitempty"`
+
+	// Logout says how the tenant's session is ended.
+	Logout *Logout `json:"logout,omitempty"`
+
+	matchers      caddyhttp.MatcherSets
+	key           string
+	application   tenant.Application
+	connections   policy.Connections
+	keys          *session.Keyring
+	limits        session.Limits
+	secureCookies session.Cookies
+	plainCookies  session.Cookies
+	origins       []origin
+	plan          *upstream.Plan
+	routes        map[string]*route
+	shared        *shared
+	now           func() time.Time
+	random        io.Reader
+	logger        *zap.Logger
+}
+
+// Connection is one way to sign in: a connection of the master tenant.
+type Connection struct {
+	// Name is the connection's name as in the master tenant, sent as the
+	// parameter `connection`. Placeholders are resolved when the configuration
+	// is loaded. Required.
+	Name string `json:"name,omitempty"`
+
+	// Strategy is what the verified `sub` must begin with: `auth0-oidc`, `oidc`,
+	// or `auto` for either of the two. `any` accepts every user of the
+	// application, through whatever connection. Default: `auto`.
+	Strategy string `json:"strategy,omitempty"`
+}
+
+// Session sets the limits of a session and its cookie.
+type Session struct {
+	// Idle ends a session that was not used for so long; the cookie is written
+	// again after a tenth of it. Default: 24h.
+	Idle caddy.Duration `json:"idle,omitempty"`
+
+	// Absolute ends a session so long after the login. Default: 72h.
+	Absolute caddy.Duration `json:"absolute,omitempty"`
+
+	// Cookie sets name and attributes of the session cookie.
+	Cookie *Cookie `json:"cookie,omitempty"`
+}
+
+// Cookie sets name and attributes of the session cookie.
+type Cookie struct {
+	// Name is the cookie's name; on https without a domain it gets the prefix
+	// `__Host-`. Pending logins have their own cookies next to it, with `_txn_`
+	// and an id in place of a final `_session`. Default: `auth0_session`.
+	Name string `json:"name,omitempty"`
+
+	// Domain shares the session with the subdomains of this domain. It gives up
+	// the protection of the `__Host-` prefix: every host below the domain can
+	// then set a cookie of this name. Default: none, the host alone.
+	Domain string `json:"domain,omitempty"`
+
+	// SameSite is `lax` or `none`; `none` lets frames of other sites use the
+	// session, and needs https. Default: `lax`.
+	SameSite string `json:"same_site,omitempty"`
+}
+
+// Headers says under which names the profile reaches the upstream.
+type Headers struct {
+	// Prefix begins the name of every header that is set. Headers of the client
+	// that begin with it, in any spelling, are removed. Default: `X-Auth0-`.
+	Prefix string `json:"prefix,omitempty"`
+
+	// Profile adds the header `<prefix>Profile`, the whole profile as base64url
+	// JSON without padding. Default: false.
+	Profile bool `json:"profile,omitempty"`
+}
+
+// Logout says how the tenant's session is ended.
+type Logout struct {
+	// Strategy is the tenant's logout endpoint: `oidc` for /oidc/logout, `v2`
+	// for /v2/logout, `auto` for the first if discovery advertises it.
+	// Default: `auto`.
+	// See https://auth0.com/docs/authenticate/login/logout/log-users-out-of-auth0.
+	Strategy string `json:"strategy,omitempty"`
+
+	// ReturnTo is the path on this site to which the tenant sends the browser
+	// afterwards. The whole address must be among the application's Allowed
+	// Logout URLs. Default: `/`.
+	ReturnTo string `json:"return_to,omitempty"`
+}
+
+// CaddyModule returns the module's id and constructor.
+func (Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.auth0_oidc",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.Validator             = (*Handler)(nil)
+	_ caddy.CleanerUpper          = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

@@ -1,0 +1,99 @@
+package caddyauth0oidc
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
+)
+
+// origin is scheme and host of the site as the browser sees it.
+type origin struct{ scheme, host string }
+
+func (o origin) String() string { return o.scheme + "://" + o.host }
+
+func (o origin) secure() bool { return o.scheme == "https" }
+
+// originOf gives the site's origin for this request: the configured base URL
+// of its host, else the first configured one, else what the request says.
+func (h *Handler) originOf(r *http.Request) origin {
+	seen := requestOrigin(r)
+	if len(h.origins) == 0 {
+		return seen
+	}
+	for _, o := range h.origins {
+		if o.host == seen.host {
+			return o
+		}
+	}
+	return h.origins[0]
+}
+
+// requestOrigin believes X-Forwarded-* only of Caddy's trusted proxies, because
+// whoever sets them decides where the browser is sent after the login.
+func requestOrigin(r *http.Request) origin {
+	o := origin{scheme: "http", host: strings.ToLower(r.Host)}
+	if r.TLS != nil {
+		o.scheme = "https"
+	}
+	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); !trusted {
+		return o
+	}
+	if proto := strings.ToLower(r.Header.Get("X-Forwarded-Proto")); proto == "https" || proto == "http" {
+		o.scheme = proto
+	}
+	if host := r.Header.Get("X-Forwarded-Host"); host != "" && httpguts.ValidHostHeader(host) && !strings.ContainsAny(host, ", /") {
+		o.host = strings.ToLower(host)
+	}
+	return o
+}
+
+// localReturnTo reads an address that came with a request: a path, or a whole
+// URL of this very origin. Everything else, and the module's own routes, which
+// would lead in circles, give "/".
+func (h *Handler) localReturnTo(o origin, address string) string {
+	if rest, ok := strings.CutPrefix(address, o.String()); ok && (rest == "" || rest[0] == '/' || rest[0] == '?') {
+		address = rest
+		if !strings.HasPrefix(address, "/") {
+			address = "/" + address
+		}
+	}
+	address = cleanReturnTo(address)
+	if path, _, _ := strings.Cut(address, "?"); h.routes[path] != nil {
+		return "/"
+	}
+	return address
+}
+
+// cookiesOf gives the cookies of a request of this origin. Plain http has names
+// of its own, because a cookie that is not Secure cannot have the prefix
+// __Host-, and a browser may hold both kinds.
+func (h *Handler) cookiesOf(o origin) session.Cookies {
+	if o.secure() {
+		return h.secureCookies
+	}
+	return h.plainCookies
+}
+
+// newCookies prepares the cookies of https and of plain http.
+func (h *Handler) newCookies() (err error) {
+	c := h.Session.Cookie
+	sameSite := http.SameSiteLaxMode
+	if c.SameSite == "none" {
+		sameSite = http.SameSiteNoneMode
+	}
+	if h.secureCookies, err = session.NewCookies(c.Name, true, c.Domain, sameSite); err != nil {
+		return err
+	}
+	h.secureCookies.Transaction.SameSite = http.SameSiteLaxMode
+	h.plainCookies, err = session.NewCookies(c.Name, false, c.Domain, http.SameSiteLaxMode)
+	return err
+}
+
+// ownsCookie tells whether a cookie is ours, of either kind.
+func (h *Handler) ownsCookie(name string) bool {
+	return h.secureCookies.Names().Own(name) || h.plainCookies.Names().Own(name)
+}

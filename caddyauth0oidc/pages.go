@@ -1,0 +1,119 @@
+package caddyauth0oidc
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"net/http"
+)
+
+// The one template has a single style element and no script, so that the
+// policy can name the style by its hash and allow nothing else.
+//
+//go:embed pages
+var pageFiles embed.FS
+
+var pageTemplate = template.Must(template.ParseFS(pageFiles, "pages/page.html"))
+
+var pageStyle = template.CSS(mustReadPage("pages/page.css")) //nolint:gosec // our own file
+
+func mustReadPage(name string) string {
+	content, err := pageFiles.ReadFile(name)
+	if err != nil {
+		panic(err) // embedded: a build without it does not compile
+	}
+	return string(content)
+}
+
+var styleHash = func() string {
+	sum := sha256.Sum256([]byte(pageStyle))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}()
+
+// page is what a page shows.
+type page struct {
+	Title  string
+	Text   string
+	Detail string
+	Code   string
+	Links  []link
+	Post   *link // a form with one button
+	Style  template.CSS
+}
+
+type link struct{ Href, Label string }
+
+// message says in a person's words what a code means.
+type message struct{ title, text string }
+
+var messages = map[string]message{
+	codeLoginRequired:      {"Sign in to go on", "This page is only shown to people who are signed in."},
+	codeSignedOut:          {"You are signed out", "You signed out of this application."},
+	codeBadRequest:         {"This address is not complete", "Something in the address of this page is not as it should be. Go back to where you came from and try again."},
+	codeMethodNotAllowed:   {"This does not work here", "The request was made in a way that this address does not answer."},
+	codeBadState:           {"This sign-in cannot be finished", "The address of this page is from a sign-in that was never begun here, or it was cut off on the way. Beginning again usually helps."},
+	codeLoginDenied:        {"You were not signed in", "The sign-in was cancelled, or your account may not use this application. If you think that it should, ask whoever looks after the application."},
+	codeLoginFailed:        {"The sign-in did not work", "The sign-in service answered in a way that does not let you in. You can try again; if that does not help, tell whoever looks after this application the code below."},
+	codeTokenRefused:       {"The sign-in did not work", "The sign-in took too long or was used twice, or this application is not set up correctly. You can try again; if that does not help, tell whoever looks after it the code below."},
+	codeInvalidToken:       {"The sign-in could not be verified", "What the sign-in service sent could not be verified, so you were not let in. You can try again; if that does not help, tell whoever looks after this application the code below."},
+	codeConnectionMismatch: {"This account is of another organisation", "You signed in with an account that does not belong here. Sign out first, then sign in with the right one."},
+	codeUnknownConnection:  {"There is no such way to sign in", "The address names a sign-in that this application does not have."},
+	codeProfileTooLarge:    {"Your profile is too large", "Your account carries more data than fits into a session. Tell whoever looks after this application the code below."},
+	codeLoop:               {"The sign-in does not stick", "You were signed in several times in a row, and every time your browser came back signed out. Most often the browser refuses this site's cookies, or the site is opened once with https and once without. Allow cookies for this site, then try again."},
+	codeTenantUnavailable:  {"The sign-in service cannot be reached", "You cannot be signed in at the moment. Whoever is signed in already can go on working. Please try again in a little while."},
+	codeCrossSite:          {"This came from another site", "For your safety the request was not carried out, because another site made it."},
+	codeInternal:           {"Something went wrong", "The request could not be answered because of a fault on our side. Please try again in a little while."},
+}
+
+// refusalPage shows a refusal and always a way on.
+func refusalPage(f refusal) page {
+	m := messages[f.code]
+	p := page{Title: m.title, Text: m.text, Detail: f.detail, Code: f.code}
+	if f.code == codeConnectionMismatch || f.code == codeLoginDenied {
+		p.Links = append(p.Links, link{f.signOut, "Sign out and use another account"})
+	}
+	switch {
+	case f.loginURL != "":
+		p.Links = append(p.Links, link{f.loginURL, "Sign in"})
+	case f.again != "":
+		p.Links = append(p.Links, link{f.again, "Try again"})
+	}
+	return p
+}
+
+// confirmLogoutPage asks before a logout that another site may have caused.
+func confirmLogoutPage(action string) page {
+	return page{
+		Title: "Sign out?",
+		Text:  "You came here from another site, or your browser does not say from where. Do you want to sign out?",
+		Post:  &link{action, "Sign out"},
+		Links: []link{{"/", "Stay signed in"}},
+	}
+}
+
+func (h *Handler) writePage(w http.ResponseWriter, r *http.Request, status int, p page) error {
+	p.Style = pageStyle
+	var body bytes.Buffer
+	if err := pageTemplate.Execute(&body, p); err != nil {
+		return fmt.Errorf("rendering the page: %w", err)
+	}
+	header := w.Header()
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	// The logout form is answered with redirects to the tenant and back, which
+	// browsers hold against form-action as well.
+	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'sha256-"+styleHash+"'; form-action 'self' "+
+		h.shared.origin+"; base-uri 'none'; frame-ancestors 'none'")
+	header.Set("X-Frame-Options", "DENY")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("Cross-Origin-Opener-Policy", "same-origin")
+	w.WriteHeader(status)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	_, err := body.WriteTo(w)
+	return err
+}

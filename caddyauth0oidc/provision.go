@@ -1,0 +1,288 @@
+package caddyauth0oidc
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/policy"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/upstream"
+)
+
+// The environment names are those that Auth0's own SDKs read.
+const (
+	envDomain       = "AUTH0_DOMAIN"
+	envClientID     = "AUTH0_CLIENT_ID"
+	envClientSecret = "AUTH0_CLIENT_SECRET"
+	envSecret       = "AUTH0_SECRET"
+	envConnection   = "AUTH0_CONNECTION"
+	envBaseURL      = "APP_BASE_URL"
+)
+
+// Provision resolves placeholders and defaults and prepares the handler. It
+// reaches no network but, where no secret is configured, Caddy's storage.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.logger = ctx.Logger()
+	h.now, h.random = time.Now, rand.Reader
+	if err := h.identify(); err != nil {
+		return err
+	}
+	if err := h.loadMatchers(ctx); err != nil {
+		return err
+	}
+	if err := h.resolve(); err != nil {
+		return err
+	}
+	h.fillFromEnvironment()
+	h.fillDefaults()
+	if err := errors.Join(h.complete(), h.judge()); err != nil {
+		return err
+	}
+	return h.prepare(ctx)
+}
+
+// identify gives the handler a key that is the same after a reload, and on
+// every instance with the same configuration.
+func (h *Handler) identify() error {
+	written, err := json.Marshal(h)
+	if err != nil {
+		return fmt.Errorf("reading the configuration: %w", err)
+	}
+	sum := sha256.Sum256(written)
+	h.key = hex.EncodeToString(sum[:8])
+	return nil
+}
+
+func (h *Handler) loadMatchers(ctx caddy.Context) error {
+	if h.MatcherSetsRaw == nil {
+		return nil
+	}
+	loaded, err := ctx.LoadModule(h, "MatcherSetsRaw")
+	if err != nil {
+		return fmt.Errorf("loading the matchers: %w", err)
+	}
+	return h.matchers.FromInterface(loaded)
+}
+
+func (h *Handler) fillFromEnvironment() {
+	for env, field := range map[string]*string{envDomain: &h.Domain, envClientID: &h.ClientID, envClientSecret: &h.ClientSecret} {
+		if *field == "" {
+			*field = os.Getenv(env)
+		}
+	}
+	if name := os.Getenv(envConnection); name != "" && len(h.Connections) == 0 {
+		h.Connections = []Connection{{Name: name}}
+	}
+	if secret := os.Getenv(envSecret); secret != "" && len(h.Secrets) == 0 {
+		h.Secrets = []string{secret}
+	}
+	if base := os.Getenv(envBaseURL); base != "" && len(h.BaseURLs) == 0 {
+		for u := range strings.SplitSeq(base, ",") {
+			h.BaseURLs = append(h.BaseURLs, strings.TrimSpace(u))
+		}
+	}
+}
+
+func (h *Handler) fillDefaults() {
+	h.Session = orNew(h.Session)
+	h.Session.Cookie = orNew(h.Session.Cookie)
+	h.Headers = orNew(h.Headers)
+	h.Logout = orNew(h.Logout)
+	if len(h.Scopes) == 0 {
+		h.Scopes = []string{"openid", "profile", "email"}
+	}
+	for i := range h.Connections {
+		orText(&h.Connections[i].Strategy, "auto")
+	}
+	orDuration(&h.Session.Idle, 24*time.Hour)
+	orDuration(&h.Session.Absolute, 72*time.Hour)
+	orText(&h.Session.Cookie.Name, "auth0_session")
+	orText(&h.Session.Cookie.SameSite, "lax")
+	orText(&h.Unauthenticated, "auto")
+	orText(&h.Headers.Prefix, "X-Auth0-")
+	orText(&h.Prefix, "/auth")
+	orText(&h.Logout.Strategy, "auto")
+	orText(&h.Logout.ReturnTo, "/")
+}
+
+func orNew[T any](p *T) *T {
+	if p == nil {
+		return new(T)
+	}
+	return p
+}
+
+func orText(field *string, standard string) {
+	if *field == "" {
+		*field = standard
+	}
+}
+
+func orDuration(field *caddy.Duration, standard time.Duration) {
+	if *field == 0 {
+		*field = caddy.Duration(standard)
+	}
+}
+
+// resolve replaces the placeholders of the settings that take them. A value
+// from a file loses the line end and the byte order mark that editors add.
+func (h *Handler) resolve() error {
+	replacer := caddy.NewReplacer()
+	replace := func(setting string, value *string) error {
+		resolved, err := replacer.ReplaceOrErr(*value, true, true)
+		if err != nil {
+			return fmt.Errorf("resolving %s: %w", setting, err)
+		}
+		*value = strings.TrimRight(strings.TrimPrefix(resolved, "\ufeff"), "\r\n")
+		return nil
+	}
+	errs := []error{
+		replace("domain", &h.Domain), replace("client_id", &h.ClientID),
+		replace("client_secret", &h.ClientSecret), replace("audience", &h.Audience),
+	}
+	for i := range h.Connections {
+		errs = append(errs, replace("connection", &h.Connections[i].Name))
+	}
+	for i := range h.Secrets {
+		errs = append(errs, replace("secret", &h.Secrets[i]))
+	}
+	for i := range h.BaseURLs {
+		errs = append(errs, replace("base_url", &h.BaseURLs[i]))
+	}
+	for key, value := range h.AuthorizeParams {
+		errs = append(errs, replace("authorize_param "+key, &value))
+		h.AuthorizeParams[key] = value
+	}
+	return errors.Join(errs...)
+}
+
+// complete tells what is missing. A value may still come from the environment.
+func (h *Handler) complete() error {
+	missing := func(setting, env string, present bool) error {
+		if present || os.Getenv(env) != "" {
+			return nil
+		}
+		return fmt.Errorf("'%s' is missing; add it to the block, or set %s in the environment", setting, env)
+	}
+	return errors.Join(
+		missing("domain", envDomain, h.Domain != ""),
+		missing("client_id", envClientID, h.ClientID != ""),
+		missing("client_secret", envClientSecret, h.ClientSecret != ""),
+		missing("connection", envConnection, len(h.Connections) != 0),
+	)
+}
+
+// judge asks of every setting whether its value is possible.
+func (h *Handler) judge() error {
+	named := func(setting string, err error) error {
+		if err == nil {
+			return nil
+		}
+		return fmt.Errorf("%s: %w", setting, err)
+	}
+	errs := []error{
+		named("domain", checkDomain(h.Domain)),
+		named("client_id", checkNotEmpty(h.ClientID)),
+		named("client_secret", checkNotEmpty(h.ClientSecret)),
+		named("scopes", checkScopes(h.Scopes)),
+		named("allow_params", each(checkAuthorizeParam)(h.AllowParams)),
+		named("authorize_param", each(checkAuthorizeParam)(slices.Sorted(maps.Keys(h.AuthorizeParams)))),
+		named("session", checkLimits(time.Duration(h.Session.Idle), time.Duration(h.Session.Absolute))),
+		named("session cookie name", checkCookieName(h.Session.Cookie.Name)),
+		named("session cookie same_site", checkSameSite(h.Session.Cookie.SameSite)),
+		named("unauthenticated", checkUnauthenticated(h.Unauthenticated)),
+		named("headers prefix", checkHeaderPrefix(h.Headers.Prefix)),
+		named("base_url", each(checkBaseURL)(h.BaseURLs)),
+		named("prefix", checkPrefix(h.Prefix)),
+		named("logout strategy", checkLogoutStrategy(h.Logout.Strategy)),
+		named("logout return_to", checkReturnTo(h.Logout.ReturnTo)),
+	}
+	if len(h.Connections) > 1 {
+		errs = append(errs, fmt.Errorf("connections: %d are configured; a directive has one, give the other its own directive and matcher", len(h.Connections)))
+	}
+	if len(h.Secrets) > 0 {
+		errs = append(errs, named("secret", checkSecrets(h.Secrets)))
+	}
+	if domain := h.Session.Cookie.Domain; domain != "" {
+		errs = append(errs, named("session cookie domain", checkCookieDomain(domain)))
+	}
+	return errors.Join(errs...)
+}
+
+// prepare builds what the requests use, from values that were found possible.
+func (h *Handler) prepare(ctx caddy.Context) error {
+	issuer, err := tenant.IssuerOf(h.Domain)
+	if err != nil {
+		return fmt.Errorf("domain: %w", err)
+	}
+	h.application = tenant.Application{ClientID: h.ClientID, ClientSecret: tenant.Secret(h.ClientSecret)}
+	for _, c := range h.Connections {
+		connection, err := policy.NewConnection(c.Name, c.Strategy)
+		if err != nil {
+			return fmt.Errorf("connection: %w", err)
+		}
+		h.connections = append(h.connections, connection)
+	}
+	for _, base := range h.BaseURLs {
+		o, err := parseOrigin(base)
+		if err != nil {
+			return fmt.Errorf("base_url: %w", err)
+		}
+		h.origins = append(h.origins, o)
+	}
+	h.limits = session.Limits{Idle: time.Duration(h.Session.Idle), Absolute: time.Duration(h.Session.Absolute)}
+	if h.plan, err = upstream.NewPlan(upstream.Config{Prefix: h.Headers.Prefix, Profile: h.Headers.Profile}); err != nil {
+		return fmt.Errorf("headers: %w", err)
+	}
+	if err := h.newCookies(); err != nil {
+		return fmt.Errorf("session cookie: %w", err)
+	}
+	h.routes = h.ownRoutes()
+	secrets := h.Secrets
+	if len(secrets) == 0 {
+		if secrets, err = storedSecrets(ctx, ctx.Storage()); err != nil {
+			return err
+		}
+	}
+	if h.keys, err = session.NewKeyring(secrets, issuer, h.ClientID); err != nil {
+		return fmt.Errorf("secret: %w", err)
+	}
+	h.shared, err = acquireShared(issuer, h)
+	return err
+}
+
+// Validate finds the settings that contradict each other.
+func (h *Handler) Validate() error {
+	cookie := h.Session.Cookie
+	for _, o := range h.origins {
+		if cookie.SameSite == "none" && !o.secure() {
+			return fmt.Errorf("session cookie same_site: browsers refuse 'none' without https, and base_url has %s", o)
+		}
+		host, _, _ := strings.Cut(o.host, ":")
+		if cookie.Domain != "" && host != cookie.Domain && !strings.HasSuffix(host, "."+cookie.Domain) {
+			return fmt.Errorf("session cookie domain: %s is not below %s; browsers would refuse the cookie", o, cookie.Domain)
+		}
+	}
+	return nil
+}
+
+// Cleanup releases what is shared with other handlers. Caddy calls it after a
+// failed Provision, too.
+func (h *Handler) Cleanup() error {
+	if h.shared == nil {
+		return nil
+	}
+	return h.shared.release(h)
+}

@@ -1,0 +1,149 @@
+package caddyauth0oidc
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+)
+
+// The codes say why a request was refused. They are stable: error routes find
+// them in {http.auth.auth0_oidc.error}, the log in `code`, and API clients in
+// the member `code` of application/problem+json.
+const (
+	codeLoginRequired      = "login_required"
+	codeSignedOut          = "signed_out"
+	codeBadRequest         = "bad_request"
+	codeMethodNotAllowed   = "method_not_allowed"
+	codeBadState           = "bad_state"
+	codeLoginDenied        = "login_denied"
+	codeLoginFailed        = "login_failed"
+	codeTokenRefused       = "token_refused"
+	codeInvalidToken       = "invalid_token"
+	codeConnectionMismatch = "connection_mismatch"
+	codeUnknownConnection  = "unknown_connection"
+	codeProfileTooLarge    = "profile_too_large"
+	codeLoop               = "login_loop"
+	codeTenantUnavailable  = "tenant_unavailable"
+	codeCrossSite          = "cross_site_request"
+	codeInternal           = "internal_error"
+)
+
+// errorPlaceholder holds the code in error routes.
+const errorPlaceholder = "http.auth.auth0_oidc.error"
+
+// refusal is the answer to a request that may not go on.
+type refusal struct {
+	code       string
+	status     int
+	retryAfter time.Duration // with 503
+	loginURL   string        // where a login begins; shown to API clients
+	again      string        // address at which the page offers to try again
+	signOut    string        // the logout route, which the page of a wrong account offers
+	allow      string        // methods that the route has, with 405
+	cause      error         // for the log; has no secret and no claim in it
+	detail     string        // what the page adds; one of our own words or names
+}
+
+// refuse answers with the site's error routes, if it has any for this case, and
+// else with a page for a browser and application/problem+json for the rest.
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
+	f.signOut = h.Prefix + "/logout"
+	h.logRefusal(f)
+	noStore(w.Header())
+	if f.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(f.retryAfter.Round(time.Second)/time.Second)))
+	}
+	if f.allow != "" {
+		w.Header().Set("Allow", f.allow)
+	}
+	if f.status == http.StatusUnauthorized {
+		// RFC 9110 section 11.6.1 wants a challenge with every 401.
+		w.Header().Set("WWW-Authenticate", `Auth0-OIDC login_url="`+f.loginURL+`"`)
+	}
+	builtin := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error { return h.writeRefusal(w, r, f) })
+	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok || server.Errors == nil || len(server.Errors.Routes) == 0 {
+		return builtin(w, r)
+	}
+	replacerOf(r).Set(errorPlaceholder, f.code)
+	restoreOriginal(r)
+	r = server.Errors.WithError(r, caddyhttp.Error(f.status, errors.New(f.code)))
+	answer := &routeAnswer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, unanswered: f.status}
+	if err := server.Errors.Routes.Compile(builtin).ServeHTTP(answer, r); err != nil {
+		return err
+	}
+	if answer.held {
+		return builtin(w, r)
+	}
+	return nil
+}
+
+// restoreOriginal undoes rewrites, as Caddy does before its error routes.
+func restoreOriginal(r *http.Request) {
+	before := original(r)
+	restored := *before.URL
+	r.Method, r.URL, r.RequestURI = before.Method, &restored, restored.RequestURI()
+}
+
+// logRefusal writes one line for each refusal that an operator may want to
+// know of. A missing session is the usual beginning of a login.
+func (h *Handler) logRefusal(f refusal) {
+	level := zap.InfoLevel
+	switch {
+	case f.code == codeLoginRequired || f.code == codeSignedOut || f.code == codeMethodNotAllowed:
+		level = zap.DebugLevel
+	case f.status >= 500:
+		level = zap.ErrorLevel
+	}
+	if entry := h.logger.Check(level, "request refused"); entry != nil {
+		entry.Write(zap.String("code", f.code), zap.Int("status", f.status), zap.Error(f.cause))
+	}
+}
+
+func (h *Handler) writeRefusal(w http.ResponseWriter, r *http.Request, f refusal) error {
+	if wantsPage(r) {
+		return h.writePage(w, r, f.status, refusalPage(f))
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(f.status)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	return json.NewEncoder(w).Encode(problem{
+		Type: "about:blank", Title: http.StatusText(f.status), Status: f.status,
+		Detail: messages[f.code].text, Code: f.code, LoginURL: f.loginURL,
+	})
+}
+
+// problem is an answer after RFC 9457.
+type problem struct {
+	Type     string `json:"type"`
+	Title    string `json:"title"`
+	Status   int    `json:"status"`
+	Detail   string `json:"detail,omitempty"`
+	Code     string `json:"code"`
+	LoginURL string `json:"login_url,omitempty"`
+}
+
+// wantsPage tells whether a refusal is read by a person. A navigation by POST,
+// as from a form, is one too.
+func wantsPage(r *http.Request) bool {
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
+		return mode == "navigate"
+	}
+	asGet := *r
+	asGet.Method = http.MethodGet
+	return isNavigation(&asGet)
+}
+
+// noStore keeps an answer out of every cache, shared or private.
+func noStore(header http.Header) {
+	header.Set("Cache-Control", "private, no-store")
+	header.Del("Etag")
+}

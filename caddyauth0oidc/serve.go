@@ -1,0 +1,175 @@
+package caddyauth0oidc
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
+)
+
+// visitVar keeps the visit among the variables of a request, which no client
+// can set.
+const visitVar = "auth0_oidc"
+
+// visit is what the handlers of one request know of it.
+type visit struct {
+	cookies  []string // the Cookie header as it came, before ours were removed
+	identity *identity
+	query    string // of one of our own routes, as it came
+}
+
+// ServeHTTP answers the module's own routes, lets requests with a session pass
+// with the user's profile, and sends the others to the login or refuses them.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	v := h.enter(r)
+	if own := h.routes[originalPath(r)]; own != nil {
+		return own.serve(w, r, v)
+	}
+	matched, err := h.matchers.AnyMatchWithError(r)
+	if err != nil {
+		return h.refuse(w, r, refusal{code: codeInternal, status: http.StatusInternalServerError})
+	}
+	if !matched {
+		v.restore(r)
+		return next.ServeHTTP(w, r)
+	}
+	s, ok := h.readSession(r, v)
+	if !ok {
+		v.identity = nil
+		return h.challenge(w, r, v, next)
+	}
+	h.publish(r, v, s)
+	return next.ServeHTTP(h.renew(w, r, v, s), r)
+}
+
+// enter removes, before anything is decided, what only we may say to those
+// behind us: headers with our names, and our cookies.
+func (h *Handler) enter(r *http.Request) *visit {
+	v, ok := caddyhttp.GetVar(r.Context(), visitVar).(*visit)
+	if !ok {
+		v = &visit{cookies: r.Header["Cookie"]}
+		caddyhttp.SetVar(r.Context(), visitVar, v)
+		replacerOf(r).Map(v.placeholder)
+	}
+	h.plan.Strip(r)
+	kept, changed := session.Strip(r.Header["Cookie"], h.ownsCookie)
+	switch {
+	case !changed:
+	case len(kept) == 0:
+		delete(r.Header, "Cookie")
+	default:
+		r.Header["Cookie"] = kept
+	}
+	return v
+}
+
+// readSession gives the session of the request if it is alive and of a
+// connection that this directive accepts. Anything else is no session.
+func (h *Handler) readSession(r *http.Request, v *visit) (*session.Session, bool) {
+	s, ok := h.liveSession(r, v)
+	if !ok || h.connections.Judge(s.Profile.UserID) != nil {
+		return nil, false
+	}
+	return s, true
+}
+
+// siteSession gives the session for the module's own routes, which the
+// directives of a site share: one that any of them accepts.
+func (h *Handler) siteSession(r *http.Request, v *visit) (*session.Session, bool) {
+	s, ok := h.liveSession(r, v)
+	if !ok || !h.shared.accepts(s.Profile.UserID) {
+		return nil, false
+	}
+	return s, true
+}
+
+func (h *Handler) liveSession(r *http.Request, v *visit) (*session.Session, bool) {
+	s, ok := h.keys.ReadSession(v.cookies, h.cookiesOf(h.originOf(r)).Session.Name)
+	return s, ok && s.Alive(h.now(), h.limits)
+}
+
+// challenge answers a protected request without a session.
+func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) error {
+	redirect := false
+	switch h.Unauthenticated {
+	case "pass":
+		return next.ServeHTTP(w, r)
+	case "redirect":
+		redirect = isRead(r) && !isPrefetch(r)
+	case "auto":
+		redirect = isNavigation(r)
+	}
+	o := h.originOf(r)
+	if !redirect {
+		return h.refuse(w, r, refusal{code: codeLoginRequired, status: http.StatusUnauthorized, loginURL: h.loginURL(o)})
+	}
+	returnTo := h.localReturnTo(o, originalAddress(r))
+	if family := h.cookiesOf(o).Transaction; session.SignedOut(v.cookies, family.Name) {
+		session.ClearSignedOut(w.Header(), family)
+		return h.refuse(w, r, refusal{
+			code: codeSignedOut, status: http.StatusUnauthorized, loginURL: h.loginURL(o) + "&return_to=" + url.QueryEscape(returnTo),
+		})
+	}
+	return h.startLogin(w, r, v, login{
+		returnTo:   returnTo,
+		connection: h.Connections[0].Name,
+		attempt:    h.nextAttempt(r, v),
+	})
+}
+
+// isNavigation tells whether the answer to a request will be shown as a page.
+// Browsers say so in Sec-Fetch-*; where they do not, because they are old or
+// the site is plain http, the Accept header has to do.
+// See https://www.w3.org/TR/fetch-metadata/.
+func isNavigation(r *http.Request) bool {
+	if !isRead(r) || isPrefetch(r) || r.Header.Get("Upgrade") != "" || r.Header.Get("X-Requested-With") != "" {
+		return false
+	}
+	mode, dest := r.Header.Get("Sec-Fetch-Mode"), r.Header.Get("Sec-Fetch-Dest")
+	if mode != "" || dest != "" {
+		return mode == "navigate" && dest == "document"
+	}
+	accept := strings.ToLower(strings.Join(r.Header.Values("Accept"), ","))
+	return strings.Contains(accept, "text/html") || strings.Contains(accept, "application/xhtml+xml")
+}
+
+func isRead(r *http.Request) bool {
+	return r.Method == http.MethodGet || r.Method == http.MethodHead
+}
+
+func isPrefetch(r *http.Request) bool {
+	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"} {
+		if purpose := strings.ToLower(r.Header.Get(name)); strings.Contains(purpose, "prefetch") || strings.Contains(purpose, "prerender") || strings.Contains(purpose, "preview") {
+			return true
+		}
+	}
+	return false
+}
+
+// original gives the request as it was before any rewrite: our routes are
+// found, and the user is sent back, by what the browser asked for.
+func original(r *http.Request) *http.Request {
+	if before, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		return &before
+	}
+	return r
+}
+
+func originalPath(r *http.Request) string { return original(r).URL.EscapedPath() }
+
+// originalAddress gives path and query as the browser asked for them.
+func originalAddress(r *http.Request) string {
+	u := original(r).URL
+	if u.RawQuery == "" {
+		return u.EscapedPath()
+	}
+	return u.EscapedPath() + "?" + u.RawQuery
+}
+
+func replacerOf(r *http.Request) *caddy.Replacer {
+	return r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+}

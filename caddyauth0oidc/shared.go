@@ -1,0 +1,140 @@
+package caddyauth0oidc
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
+)
+
+// pool keeps what handlers of the same issuer and client share, across reloads:
+// a new configuration is provisioned before the old one is cleaned up.
+var pool = caddy.NewUsagePool()
+
+// shared is the part of a tenant and client that all their handlers use.
+type shared struct {
+	tenant *tenant.Tenant
+	issuer string
+	origin string // of the issuer, for the pages' policy
+	spent  spent
+	key    string
+	now    func() time.Time
+
+	mu       sync.RWMutex
+	handlers map[string][]*Handler // by Handler.key, the newest last
+}
+
+func acquireShared(issuer string, h *Handler) (*shared, error) {
+	key := strconv.Itoa(len(issuer)) + ":" + issuer + h.ClientID
+	value, _, err := pool.LoadOrNew(key, func() (caddy.Destructor, error) {
+		s := &shared{issuer: issuer, key: key, now: time.Now, handlers: make(map[string][]*Handler)}
+		t, err := tenant.New(tenant.Config{Issuer: issuer, Now: func() time.Time { return s.now() }})
+		if err != nil {
+			return nil, fmt.Errorf("preparing the tenant: %w", err)
+		}
+		u, err := url.Parse(issuer)
+		if err != nil {
+			return nil, fmt.Errorf("reading the issuer: %w", err)
+		}
+		s.tenant, s.origin = t, u.Scheme+"://"+u.Host
+		return s, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := value.(*shared)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handlers[h.key] = append(s.handlers[h.key], h)
+	return s, nil
+}
+
+// release gives the handler's place free. The same configuration may be there
+// more than once: a reload loads the new one before it ends the old one, and
+// ends the new one when another part of it fails.
+func (s *shared) release(h *Handler) error {
+	s.mu.Lock()
+	s.handlers[h.key] = slices.DeleteFunc(s.handlers[h.key], func(other *Handler) bool { return other == h })
+	if len(s.handlers[h.key]) == 0 {
+		delete(s.handlers, h.key)
+	}
+	s.mu.Unlock()
+	_, err := pool.Delete(s.key)
+	return err
+}
+
+// handler gives the handler of that key, or nil.
+func (s *shared) handler(key string) *Handler {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	same := s.handlers[key]
+	if len(same) == 0 {
+		return nil
+	}
+	return same[len(same)-1]
+}
+
+// handlerFor gives a handler of the same site, as far as that can be told, with
+// the given connection, or nil.
+func (s *shared) handlerFor(h *Handler, connection string) *Handler {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, same := range s.handlers {
+		other := same[len(same)-1]
+		if other.connections.Has(connection) && other.Prefix == h.Prefix && other.secureCookies == h.secureCookies {
+			return other
+		}
+	}
+	return nil
+}
+
+// accepts tells whether any directive of this tenant and client would let the
+// user in.
+func (s *shared) accepts(userID string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, same := range s.handlers {
+		if same[len(same)-1].connections.Judge(userID) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Destruct is called when the last handler is gone.
+func (s *shared) Destruct() error { return nil }
+
+// spent remembers which login transactions were redeemed, so that a callback
+// that is delivered twice costs one code exchange. Transactions live for a
+// short time, so two generations of that length remember all that matter.
+type spent struct {
+	mu       sync.Mutex
+	current  map[string]struct{}
+	previous map[string]struct{}
+	turned   time.Time
+}
+
+// maxSpent bounds the memory of one generation, about 64 bytes an entry.
+const maxSpent = 100_000
+
+// claim tells whether the transaction is redeemed for the first time.
+func (s *spent) claim(id string, now time.Time, lifetime time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current == nil || now.Sub(s.turned) > lifetime || len(s.current) >= maxSpent {
+		s.previous, s.current, s.turned = s.current, make(map[string]struct{}), now
+	}
+	_, inCurrent := s.current[id]
+	_, inPrevious := s.previous[id]
+	if inCurrent || inPrevious {
+		return false
+	}
+	s.current[id] = struct{}{}
+	return true
+}

@@ -1,0 +1,231 @@
+package caddyauth0oidc
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Signing out ends the session here and at the tenant, and the page that the
+// browser comes back to says so: the child's session would otherwise sign the
+// user in again at once.
+func TestLogoutEndsTheSessionHereAndAtTheTenant(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		endSession bool
+		settings   string
+		endpoint   string
+	}{
+		"advertised":     {true, "", "/oidc/logout"},
+		"not advertised": {false, "", "/v2/logout"},
+		"strategy v2":    {true, "logout {\nstrategy v2\n}", "/v2/logout"},
+		"strategy oidc":  {false, "logout {\nstrategy oidc\n}", "/oidc/logout"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, withSettings(test.settings))
+			w.pair.Master.AdvertiseEndSession = test.endSession
+			b := w.browser()
+			home := w.signIn(b, "/home", w.pair.User)
+			page, err := home.Click("/auth/logout")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if sessionCookie(w, b) != "" || len(w.pair.Master.Sessions()) != 0 {
+				t.Errorf("session here %q, at the tenant %v", sessionCookie(w, b), w.pair.Master.Sessions())
+			}
+			first, _ := url.Parse(page.Hops[0].Header.Get("Location"))
+			if first.Path != test.endpoint || first.Query().Get("client_id") != w.pair.App.ClientID {
+				t.Errorf("the tenant's logout is %s", first)
+			}
+			if page.URL.String() != w.base+"/" || page.Status != http.StatusUnauthorized || !strings.Contains(page.Body, codeSignedOut) {
+				t.Errorf("RIL-05: ended at %d %s\n%s", page.Status, page.URL, page.Body)
+			}
+			again, err := page.Click("/auth/login?return_to=/home")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again.Status != http.StatusOK || again.URL.String() != w.base+"/home" {
+				t.Errorf("signing in again ends at %d %s", again.Status, again.URL)
+			}
+		})
+	}
+}
+
+func TestSigningInAndOutIsNoLoop(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.browser()
+	page := w.signIn(b, "/page", w.pair.User)
+	for i := range 5 {
+		if page.Status != http.StatusOK {
+			t.Fatalf("login %d: %d %s", i+1, page.Status, page.Body)
+		}
+		out, err := page.Click("/auth/logout")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if page, err = out.Click("/auth/login?return_to=/page"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// CVE-CS-10, RIL-04: another site cannot sign a user out without asking.
+func TestLogoutFromAnotherSiteIsAskedFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.browser()
+	w.signIn(b, "/home", w.pair.User)
+	for name, header := range map[string]map[string]string{
+		"link of another site": {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"},
+		"image":                {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
+		"image of this site":   {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
+		"prefetch":             {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Purpose": "prefetch"},
+		"nothing said":         {},
+	} {
+		response, body := w.send(b, "GET", "/auth/logout", header)
+		if response.StatusCode != http.StatusOK || !strings.Contains(body, `<form method="post" action="/auth/logout">`) {
+			t.Errorf("%s: %d %s", name, response.StatusCode, body)
+		}
+		if len(response.Header.Values("Set-Cookie")) != 0 {
+			t.Errorf("%s: signed out", name)
+		}
+	}
+	response, _ := w.send(b, "POST", "/auth/logout", map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.test"})
+	if response.StatusCode != http.StatusForbidden || sessionCookie(w, b) == "" {
+		t.Errorf("POST of another site: %d", response.StatusCode)
+	}
+	response, _ = w.send(b, "POST", "/auth/logout", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": w.base})
+	if response.StatusCode != http.StatusSeeOther || sessionCookie(w, b) != "" { // BCP-17
+		t.Errorf("POST of this site: %d", response.StatusCode)
+	}
+}
+
+// CVE-MAO-04, CVE-CS-05, RIL-02: only the configuration says where a logout ends.
+func TestLogoutReturnsWhereTheConfigurationSays(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSettings("logout {\nreturn_to /bye\n}"))
+	own := map[string]string{"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+	for _, path := range []string{"/auth/logout", "/auth/logout?return_to=https://evil.test", "/auth/logout?returnTo=//evil.test&post_logout_redirect_uri=https://evil.test"} {
+		response, _ := w.send(w.browser(), "GET", path, own)
+		u, err := url.Parse(response.Header.Get("Location"))
+		if err != nil || !strings.HasPrefix(u.String(), w.pair.Master.Issuer()) {
+			t.Fatalf("%s leads to %s", path, u)
+		}
+		if got := u.Query().Get("post_logout_redirect_uri"); got != w.base+"/bye" || strings.Contains(u.String(), "evil") {
+			t.Errorf("%s leads to %s", path, u)
+		}
+	}
+}
+
+// RIL-01, CVE-SDK-13: the local session ends although the tenant is down.
+func TestLogoutWhileTheTenantIsDown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.browser()
+	w.signIn(b, "/home", w.pair.User)
+	dropped := newWorld(t) // a tenant whose metadata nobody has read
+	dropped.pair.Master.Down(true)
+	own := map[string]string{"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+	response, _ := dropped.send(dropped.browser(), "GET", "/auth/logout", own)
+	if response.StatusCode != http.StatusFound || !strings.HasPrefix(response.Header.Get("Location"), dropped.pair.Master.Issuer()+"v2/logout?") {
+		t.Errorf("%d %s", response.StatusCode, response.Header.Get("Location"))
+	}
+	w.pair.Master.Down(true)
+	if w.send(b, "GET", "/auth/logout", own); sessionCookie(w, b) != "" {
+		t.Error("the session is still there")
+	}
+}
+
+// CVE-ENV-04, CVE-ENV-07: every cookie of ours is deleted with the attributes
+// that it was set with, because browsers ignore any other deletion.
+func TestLogoutDeletesEveryCookieOfOurs(t *testing.T) {
+	t.Parallel()
+	for _, base := range []string{"https://app.example.test", "http://app.example.test"} {
+		w := newWorld(t, atBase(base))
+		b := w.browser()
+		w.step(b, w.base+"/pending")
+		w.signIn(b, "/home", w.pair.User)
+		w.send(b, "GET", "/auth/logout", map[string]string{"Sec-Fetch-Site": "none", "Accept": "text/html"})
+		for _, c := range b.Cookies(w.base) {
+			if !strings.HasSuffix(c.Name, "_txn_signedout") {
+				t.Errorf("%s: the cookie %s is left", base, c.Name)
+			}
+		}
+	}
+}
+
+func TestProfileRoute(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.browser()
+	response, body := w.send(b, "GET", "/auth/profile", nil)
+	assertProblem(t, w, response, body)
+	w.signIn(b, "/home", w.pair.Accented)
+	response, body = w.send(b, "GET", "/auth/profile", nil)
+	if response.StatusCode != http.StatusOK || response.Header.Get("Content-Type") != "application/json" ||
+		!strings.Contains(response.Header.Get("Cache-Control"), "no-store") || response.Header.Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("CVE-PA-06: %d %v", response.StatusCode, response.Header)
+	}
+	var got struct {
+		Profile map[string]any `json:"profile"`
+		Expires time.Time      `json:"session_expires"`
+	}
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Profile["user_id"] != w.pair.MasterUserID(w.pair.Accented) || got.Profile["name"] != "Zoë Łukasiewicz 日本" || got.Profile["email_verified"] != true {
+		t.Errorf("profile %v", got.Profile)
+	}
+	if left := got.Expires.Sub(w.clock.Now()); left < 23*time.Hour || left > 24*time.Hour {
+		t.Errorf("the session ends in %s", left)
+	}
+	for _, token := range []string{"access_token", "id_token", "refresh_token", "sid", "nonce"} {
+		if _, ok := got.Profile[token]; ok {
+			t.Errorf("the profile has %s", token)
+		}
+	}
+}
+
+// ASVS-06, CVE-CS-13: our routes are exact, have their methods, and everything
+// else below the prefix is the application's, protected like the rest.
+func TestOwnRoutesAreExact(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, request := range []struct {
+		method, path string
+		want         int
+		allow        string
+	}{
+		{"POST", "/auth/login", 405, "GET"},
+		{"POST", "/auth/callback?code=SECRET&state=x", 405, "GET"},
+		{"HEAD", "/auth/callback", 405, "GET"},
+		{"PUT", "/auth/logout", 405, "GET, POST"},
+		{"DELETE", "/auth/profile", 405, "GET"},
+		{"GET", "/auth", 401, ""},
+		{"GET", "/auth/", 401, ""},
+		{"GET", "/auth/callback/", 401, ""},
+		{"GET", "/auth/callback%2f", 401, ""},
+		{"GET", "/auth/%63allback", 401, ""},
+		{"GET", "/AUTH/callback", 401, ""},
+		{"GET", "/auth/callback;x", 401, ""},
+		{"GET", "/x/auth/callback", 401, ""},
+		{"GET", "//auth/callback", 401, ""},
+		{"POST", "/auth/backchannel-logout", 401, ""},
+	} {
+		response, _ := w.send(w.browser(), request.method, request.path, nil)
+		if response.StatusCode != request.want || response.Header.Get("Allow") != request.allow {
+			t.Errorf("%s %s: %d, Allow %q", request.method, request.path, response.StatusCode, response.Header.Get("Allow"))
+		}
+	}
+	if len(w.app.take()) != 0 {
+		t.Error("the application was reached")
+	}
+	if strings.Contains(w.logs(), "SECRET") {
+		t.Error("INV-04: the query of a callback is in the log")
+	}
+}

@@ -1,0 +1,124 @@
+package examples_test
+
+import (
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc"
+)
+
+const reference = "../Caddyfile.example"
+
+// environment is what the Caddyfiles ask for. Auth0's names are cleared first,
+// so that nothing of this machine takes the place of a missing setting.
+var environment = map[string]string{
+	"AUTH0_CLIENT_ID":        "client-of-the-test",
+	"AUTH0_CLIENT_SECRET":    "client secret of the test",
+	"AUTH0_SECRET":           "a-test-secret-of-32-bytes-or-more",
+	"AUTH0_OLD_SECRET":       "an-older-test-secret-of-32-bytes-or-more",
+	"PARTNERS_CLIENT_ID":     "client-of-the-partners",
+	"PARTNERS_CLIENT_SECRET": "client secret of the partners",
+}
+
+func setEnvironment(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"AUTH0_DOMAIN", "AUTH0_CONNECTION", "APP_BASE_URL"} {
+		t.Setenv(name, "")
+	}
+	for name, value := range environment {
+		t.Setenv(name, value)
+	}
+}
+
+// load adapts a Caddyfile and provisions what comes of it, as `caddy validate`
+// does, with a storage of the test and without log.
+func load(t *testing.T, name, text string) {
+	t.Helper()
+	config, warnings, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, warning := range warnings {
+		t.Errorf("adapting: %s", warning)
+	}
+	if !strings.Contains(string(config), `"handler":"auth0_oidc"`) {
+		t.Error("the directive auth0_oidc is not used")
+	}
+	var c caddy.Config
+	if err := caddy.StrictUnmarshalJSON(config, &c); err != nil {
+		t.Fatal(err)
+	}
+	c.Admin = &caddy.AdminConfig{Disabled: true}
+	c.StorageRaw = caddyconfig.JSONModuleObject(map[string]string{"root": t.TempDir()}, "module", "file_system", nil)
+	quiet := &caddy.CustomLog{BaseLog: caddy.BaseLog{WriterRaw: json.RawMessage(`{"output":"discard"}`)}}
+	c.Logging = &caddy.Logging{Logs: map[string]*caddy.CustomLog{"default": quiet}}
+	if err := caddy.Validate(&c); err != nil {
+		t.Error(err)
+	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// These tests set the environment and cannot be parallel.
+func TestEveryExampleLoads(t *testing.T) {
+	setEnvironment(t)
+	paths := []string{reference}
+	err := fs.WalkDir(os.DirFS("."), ".", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Name() == "Caddyfile" {
+			paths = append(paths, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(paths) < 4 {
+		t.Fatalf("only %q were found", paths)
+	}
+	for _, path := range paths {
+		t.Run(path, func(t *testing.T) { load(t, path, read(t, path)) })
+	}
+}
+
+// A # without a space behind it switches a setting off.
+var off = regexp.MustCompile(`(?m)^(\t*)#([^ #\n])`)
+
+func TestReferenceLoadsWithEverySettingSwitchedOn(t *testing.T) {
+	setEnvironment(t)
+	text := off.ReplaceAllString(read(t, reference), "$1$2")
+	if !strings.Contains(text, "\tsame_site lax") {
+		t.Fatalf("the settings are still off in\n%s", text)
+	}
+	load(t, reference, string(caddyfile.Format([]byte(text))))
+}
+
+func TestEveryExampleIsExplained(t *testing.T) {
+	t.Parallel()
+	folders, err := filepath.Glob("*/Caddyfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range folders {
+		explained := filepath.Join(filepath.Dir(folder), "README.md")
+		if !strings.HasPrefix(read(t, explained), "# ") {
+			t.Errorf("%s does not begin with a title", explained)
+		}
+	}
+}
