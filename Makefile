@@ -1,0 +1,38 @@
+.PHONY: check test e2e fuzz golden demo build
+
+# What a commit must pass: format, vet, tests of every package.
+check:
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these files"; exit 1; }
+	go vet ./...
+	go test -race -shuffle=on ./...
+
+test:
+	go test -race ./...
+
+# A real browser and php-fpm in front of a Caddy that xcaddy built.
+e2e: build
+	sh e2e/install.sh
+	go test -C e2e -count=1 ./...
+
+# Every decoder of untrusted bytes, for FUZZTIME each.
+FUZZTIME ?= 10s
+fuzz:
+	@for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; \
+	done
+
+# Writes the golden files of the Caddyfile adapter anew; read the difference.
+golden:
+	go test ./caddyauth0oidc -run TestCaddyfileAdapts -update
+
+demo:
+	go run ./examples/demo
+
+# A Caddy with the plugin, made by xcaddy from xcaddy.json. The modules are
+# fetched first, so that the build itself needs no look-up of this module's path.
+build:
+	go mod download
+	go mod download -C e2e
+	GOPROXY=off go run -C e2e ./xcaddybuild ../xcaddy.json ../caddy
