@@ -526,3 +526,29 @@ func TestNothingIsLeftToDo(t *testing.T) {
 		}
 	})
 }
+
+// Every code of a refusal has its words on the page and its row in the README.
+func TestEveryRefusalCodeIsDocumented(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile("refuse.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes := regexp.MustCompile(`(?m)^\tcode\w+ += "(\w+)"$`).FindAllStringSubmatch(string(source), -1)
+	if len(codes) != len(messages) {
+		t.Errorf("%d codes have %d messages", len(codes), len(messages))
+	}
+	for _, found := range codes {
+		code := found[1]
+		if m := messages[code]; m.title == "" || m.text == "" {
+			t.Errorf("%s has no words for the page", code)
+		}
+		if !strings.Contains(string(readme), "\n| `"+code+"` |") {
+			t.Errorf("%s has no row in the README", code)
+		}
+	}
+}

@@ -269,7 +269,7 @@ func (s *story) signOut() error {
 		return err
 	}
 	s.hops(here, "app/auth/logout")
-	s.is("cookies that the plugin left", strings.Join(s.pluginCookies(s.user), ", "), "")
+	s.is("cookies that the plugin left", strings.Join(s.pluginCookies(s.user), ", "), "auth0_txn_signedout")
 	master, err := s.user.Step(here.Location())
 	if err != nil {
 		return err
@@ -282,12 +282,17 @@ func (s *story) signOut() error {
 		return err
 	}
 	s.isNumber("status for a script afterwards", r.status, http.StatusUnauthorized)
-	s.say("   The child's own session goes on:")
 	page, err := master.Follow()
 	if err != nil {
 		return err
 	}
-	s.hops(page, "app/", "master/authorize", "child/authorize", "master/login/callback", "master/authorize/resume",
+	s.hops(page, "app/")
+	s.contains("page", page.Body, "You are signed out")
+	s.say("   The child's own session goes on, for whoever asks to sign in again:")
+	if page, err = page.Click("/auth/login"); err != nil {
+		return err
+	}
+	s.hops(page, "app/auth/login", "master/authorize", "child/authorize", "master/login/callback", "master/authorize/resume",
 		"app/auth/callback", "app/")
 	return s.signOutEverywhere()
 }
@@ -306,11 +311,11 @@ func (s *story) signOutEverywhere() error {
 		}
 		s.say("        %d  GET  %s", page.Status, brief(page.URL))
 	}
-	page, err := s.user.Get(s.base + "/")
+	page, err := s.user.Get(s.base + "/auth/login")
 	if err != nil {
 		return err
 	}
-	s.hops(page, "app/", "master/authorize", "child/authorize", "child/u/login")
+	s.hops(page, "app/auth/login", "master/authorize", "child/authorize", "child/u/login")
 	return nil
 }
 

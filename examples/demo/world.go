@@ -227,8 +227,8 @@ address: sign out, and while you are at the child copy the request to the master
 from the browser's network panel, change connection=%s in it into
 connection=%s, and open it in the same browser.
 
-Signing out ends the session here and at the master. The child's own session goes on, so the
-next page passes through it without a question. %s/v2/logout ends it.
+Signing out ends the session here and at the master. The child's own session goes on, so that
+signing in again passes through it without a question. %s/v2/logout ends it.
 
 This is the Caddyfile:
 
