@@ -19,8 +19,8 @@ const discoveryPatience = 2 * time.Second
 // site may have caused gets a page that asks first.
 func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if r.Method == http.MethodPost {
-		if err := http.NewCrossOriginProtection().Check(r); err != nil {
-			return h.refuse(w, r, refusal{code: codeCrossSite, status: http.StatusForbidden, again: h.Prefix + "/logout"})
+		if err := h.checkSameOrigin(r); err != nil {
+			return h.refuse(w, r, refusal{code: codeCrossSite, status: http.StatusForbidden, cause: err, again: h.Prefix + "/logout"})
 		}
 		return h.signOut(w, r, v, http.StatusSeeOther)
 	}
@@ -29,6 +29,16 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request, v *visit) 
 		return h.writePage(w, r, http.StatusOK, confirmLogoutPage(h.Prefix+"/logout"))
 	}
 	return h.signOut(w, r, v, http.StatusFound)
+}
+
+// checkSameOrigin refuses a POST that another site made. Behind a proxy the
+// request's Host need not be the address that the browser calls its origin.
+func (h *Handler) checkSameOrigin(r *http.Request) error {
+	protection := http.NewCrossOriginProtection()
+	if err := protection.AddTrustedOrigin(h.originOf(r).String()); err != nil {
+		return err
+	}
+	return protection.Check(r)
 }
 
 // isOwnNavigation tells whether the user went there from this site, or by
