@@ -22,38 +22,55 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request, v *visit
 	if err != nil {
 		return h.refuse(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, cause: err, again: "/"})
 	}
-	state, ok := h.keys.OpenState(query["state"])
-	if !ok || (query["code"] == "") == (query["error"] == "") {
+	began, state := h.beganBy(query["state"])
+	if began == nil || (query["code"] == "") == (query["error"] == "") {
 		return h.refuse(w, r, refusal{code: codeBadState, status: http.StatusBadRequest, again: "/"})
 	}
-	state.ReturnTo = h.localReturnTo(h.originOf(r), state.ReturnTo)
-	family := h.cookiesOf(h.originOf(r)).Transaction
+	return began.finish(w, r, v, query, state)
+}
+
+// beganBy gives the directive that began a login, as far as it is still there,
+// and else one that can open the state. The directives of a site share this
+// route and need share nothing else.
+func (h *Handler) beganBy(sealed string) (*Handler, session.State) {
+	for _, other := range h.shared.siblings(h) {
+		if state, ok := other.keys.OpenState(sealed); ok {
+			if began := h.shared.handler(state.Handler); began != nil {
+				return began, state
+			}
+			return other, state
+		}
+	}
+	return nil, session.State{}
+}
+
+// finish ends a login that this directive began.
+func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query map[string]string, state session.State) error {
+	o := h.originOf(r)
+	state.ReturnTo = h.localReturnTo(o, state.ReturnTo)
+	family := h.cookiesOf(o).Transaction
 	t, ok := h.keys.ReadTransaction(v.cookies, family.Name, state.Transaction, h.now())
 	if !ok || !h.shared.spent.claim(t.ID, h.now(), session.TransactionLifetime) {
 		return h.lateCallback(w, r, v, state)
 	}
 	session.ClearTransaction(w.Header(), family, t.ID)
-	owner := h.shared.handler(t.Handler)
-	if owner == nil { // its configuration is gone; ours is the next best judge
-		owner = h
-	}
 	if err := h.checkIssuer(r.Context(), query); err != nil {
-		return owner.refuse(w, r, owner.failedLogin(err, state.ReturnTo))
+		return h.refuse(w, r, h.failedLogin(err, state.ReturnTo))
 	}
 	if query["error"] != "" {
-		return owner.refuse(w, r, tenantRefusal(query["error"], state.ReturnTo))
+		return h.refuse(w, r, tenantRefusal(query["error"], state.ReturnTo))
 	}
-	s, err := owner.redeem(r, query, t)
+	s, err := h.redeem(r, query, t)
 	if err != nil {
-		return owner.refuse(w, r, owner.failedLogin(err, state.ReturnTo))
+		return h.refuse(w, r, h.failedLogin(err, state.ReturnTo))
 	}
-	return owner.signIn(w, r, v, s, state)
+	return h.signIn(w, r, v, s, state, t.Started)
 }
 
 // lateCallback answers a callback whose login is over, or was begun in another
 // browser. It leads to where the user wanted to go and never signs anybody in.
 func (h *Handler) lateCallback(w http.ResponseWriter, r *http.Request, v *visit, state session.State) error {
-	if _, ok := h.siteSession(r, v); ok {
+	if _, ok := h.readSession(r, v); ok {
 		redirect(w, state.ReturnTo, http.StatusFound)
 		return nil
 	}
@@ -114,7 +131,7 @@ func (h *Handler) checkIssuer(ctx context.Context, query map[string]string) erro
 }
 
 // signIn begins the session and sends the browser to where it wanted to go.
-func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, s *session.Session, state session.State) error {
+func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, s *session.Session, state session.State, started time.Time) error {
 	family := h.cookiesOf(h.originOf(r))
 	session.ClearSignedOut(w.Header(), family.Transaction)
 	err := h.keys.WriteSession(w.Header(), family.Session, s, s.Expires(h.limits).Sub(h.now()), v.cookies)
@@ -126,7 +143,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, s *se
 		return h.refuse(w, r, h.failedLogin(err, state.ReturnTo))
 	}
 	if entry := h.logger.Check(zap.InfoLevel, "signed in"); entry != nil {
-		entry.Write(zap.Duration("took", h.now().Sub(time.Unix(s.Login.Unix(), 0)).Round(time.Second)))
+		entry.Write(zap.Duration("took", h.now().Sub(started)))
 	}
 	if h.isLoop(attempt) {
 		return h.refuse(w, r, refusal{code: codeLoop, status: http.StatusBadRequest, again: state.ReturnTo})
@@ -201,5 +218,8 @@ func hideQuery(r *http.Request) {
 	original(r).URL.RawQuery = ""
 	r.URL.RawQuery = ""
 	r.RequestURI = r.URL.RequestURI()
+	replacer := replacerOf(r) // Caddy's own values are of the request as it came
+	replacer.Set("http.request.orig_uri", original(r).URL.RequestURI())
+	replacer.Set("http.request.orig_uri.query", "")
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 }

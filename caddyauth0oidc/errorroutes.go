@@ -1,11 +1,49 @@
 package caddyauth0oidc
 
 import (
+	"errors"
 	"io"
+	"maps"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 )
+
+// answeredByErrorRoutes lets the site's error routes answer, if there are any,
+// and tells whether they did. Whatever they leave behind without an answer is
+// undone.
+func (h *Handler) answeredByErrorRoutes(w http.ResponseWriter, r *http.Request, f refusal) bool {
+	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok || server.Errors == nil || len(server.Errors.Routes) == 0 {
+		return false
+	}
+	before := w.Header().Clone()
+	replacerOf(r).Set(errorPlaceholder, f.code)
+	restoreOriginal(r)
+	answer := &routeAnswer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, unanswered: f.status}
+	unanswered := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
+		w.WriteHeader(f.status)
+		return nil
+	})
+	failure := server.Errors.WithError(r, caddyhttp.Error(f.status, errors.New(f.code)))
+	if err := server.Errors.Routes.Compile(unanswered).ServeHTTP(answer, failure); err != nil {
+		h.logger.Error("answering a refusal through the site's error routes", zap.Error(err))
+	}
+	if answer.sent {
+		return true
+	}
+	clear(w.Header())
+	maps.Copy(w.Header(), before)
+	return false
+}
+
+// restoreOriginal undoes rewrites, as Caddy does before its error routes.
+func restoreOriginal(r *http.Request) {
+	before := original(r)
+	restored := *before.URL
+	r.Method, r.URL, r.RequestURI = before.Method, &restored, restored.RequestURI()
+}
 
 // routeAnswer is what the site's error routes write to. Where none of them has
 // anything to say, Caddy ends them with the bare status; that is held back, so

@@ -32,6 +32,15 @@ func (v *visit) restore(r *http.Request) {
 	}
 }
 
+// withdraw takes back what an earlier directive said about the user, because a
+// later one does not accept the session.
+func (v *visit) withdraw(r *http.Request) {
+	if v.identity != nil {
+		v.identity.plan.Strip(r)
+		v.identity = nil
+	}
+}
+
 // userPlaceholder begins the names of the placeholders that Caddy's modules use
 // for a signed-in user.
 const userPlaceholder = "http.auth.user."
@@ -39,6 +48,7 @@ const userPlaceholder = "http.auth.user."
 // placeholder looks up {http.auth.user.*} when somebody asks, so that a request
 // whose configuration asks for none costs nothing. A claim that nobody has is
 // empty: an unknown placeholder would stand in the configuration's text as it is.
+// The text is as harmless as in our own headers, since most of it ends in others.
 func (v *visit) placeholder(name string) (any, bool) {
 	claim, ok := strings.CutPrefix(name, userPlaceholder)
 	if !ok {
@@ -48,5 +58,5 @@ func (v *visit) placeholder(name string) (any, bool) {
 		return "", true
 	}
 	value, _ := v.identity.profile.Claim(claim)
-	return profile.Text(value), true
+	return upstream.Value(profile.Text(value)), true
 }

@@ -249,7 +249,10 @@ func TestForwardedHeadersCountFromTrustedProxiesOnly(t *testing.T) {
 	if got := redirectURI(behind, map[string]string{"X-Forwarded-Proto": "https", "X-Forwarded-Host": "public.example.test", "Accept": "text/html"}); got != "https://public.example.test/auth/callback" {
 		t.Errorf("from a trusted proxy: %s", got)
 	}
-	for _, proto := range []string{"evil", "https,http", ""} {
+	if got := redirectURI(behind, map[string]string{"X-Forwarded-Proto": "https, http", "X-Forwarded-Host": "public.example.test, inner", "Accept": "text/html"}); got != "https://public.example.test/auth/callback" {
+		t.Errorf("through two proxies: %s", got)
+	}
+	for _, proto := range []string{"evil", "http, https", ""} {
 		if got := redirectURI(behind, map[string]string{"X-Forwarded-Proto": proto, "Accept": "text/html"}); got != "http://app.example.test/auth/callback" {
 			t.Errorf("CVE-CS-07: X-Forwarded-Proto %q: %s", proto, got)
 		}

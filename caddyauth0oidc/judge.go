@@ -3,11 +3,14 @@ package caddyauth0oidc
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/net/publicsuffix"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/policy"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
@@ -60,7 +63,7 @@ func checkAuthorizeParam(key string) error {
 		return errors.New("the parameter's name is empty; write one, or leave the line out")
 	}
 	if tenant.ReservedParameter(key) {
-		return fmt.Errorf("'%s' is a parameter of the protocol, or has a setting of its own; leave it out here", key)
+		return fmt.Errorf("'%s' is a parameter of the protocol, has a setting of its own, or promises what would have to be verified; leave it out here", key)
 	}
 	return nil
 }
@@ -98,6 +101,11 @@ func checkCookieName(name string) error {
 func checkCookieDomain(domain string) error {
 	if _, err := session.NewCookies("any", true, domain, 0); err != nil {
 		return fmt.Errorf("'%s' is not a domain for cookies; write it like example.com, without a port", domain)
+	}
+	// Browsers refuse cookies for a whole registry, and cookies of ours for one
+	// would reach strangers where they do not.
+	if suffix, _ := publicsuffix.PublicSuffix(domain); domain == suffix || !hostName.MatchString(domain) || net.ParseIP(domain) != nil {
+		return fmt.Errorf("'%s' is not a domain for cookies; write one that is yours, like example.com", domain)
 	}
 	return nil
 }
@@ -158,6 +166,8 @@ func checkLimits(idle, absolute time.Duration) error {
 	return nil
 }
 
+var hostName = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9])?)*$`)
+
 // parseOrigin reads a base URL: scheme and host and nothing else.
 func parseOrigin(base string) (origin, error) {
 	u, err := url.Parse(strings.TrimSuffix(base, "/"))
@@ -166,6 +176,9 @@ func parseOrigin(base string) (origin, error) {
 	}
 	if err != nil || strings.Contains(base, ",") || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
 		return origin{}, fmt.Errorf("'%s' is not a base URL; write scheme and host, like https://app.example.com, and several apart by spaces", base)
+	}
+	if name := strings.ToLower(u.Hostname()); strings.HasSuffix(u.Host, ":") || !hostName.MatchString(name) && net.ParseIP(name) == nil {
+		return origin{}, fmt.Errorf("the host of '%s' is not one that a browser shows; write it in ASCII, without wildcards, like https://app.example.com", base)
 	}
 	if u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
 		return origin{}, fmt.Errorf("'%s' has more than scheme and host; write only %s://%s", base, u.Scheme, u.Host)

@@ -39,7 +39,7 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) e
 	case connection == "":
 		connection = h.Connections[0].Name
 	case !h.connections.Has(connection):
-		if owner = h.shared.handlerFor(h, connection); owner == nil {
+		if owner = h.shared.siblingWith(h, connection); owner == nil {
 			return h.refuse(w, r, refusal{code: codeUnknownConnection, status: http.StatusBadRequest, again: h.Prefix + "/login"})
 		}
 	}
@@ -86,7 +86,7 @@ func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, v *visit, l
 
 func (h *Handler) authorizeURL(r *http.Request, o origin, t session.Transaction, l login) (string, error) {
 	state, err := h.keys.SealState(session.State{
-		Transaction: t.ID, ReturnTo: l.returnTo, Attempt: l.attempt.Count, First: l.attempt.First,
+		Transaction: t.ID, Handler: h.key, ReturnTo: l.returnTo, Attempt: l.attempt.Count, First: l.attempt.First,
 	})
 	if err != nil {
 		return "", err

@@ -26,7 +26,8 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request, v *visit) 
 	}
 	if !isOwnNavigation(r) {
 		noStore(w.Header())
-		return h.writePage(w, r, http.StatusOK, confirmLogoutPage(h.Prefix+"/logout"))
+		h.writePage(w, r, http.StatusOK, confirmLogoutPage(h.Prefix+"/logout"))
+		return nil
 	}
 	return h.signOut(w, r, v, http.StatusFound)
 }

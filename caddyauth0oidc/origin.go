@@ -42,13 +42,19 @@ func requestOrigin(r *http.Request) origin {
 	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); !trusted {
 		return o
 	}
-	if proto := strings.ToLower(r.Header.Get("X-Forwarded-Proto")); proto == "https" || proto == "http" {
+	if proto := forwarded(r, "X-Forwarded-Proto"); proto == "https" || proto == "http" {
 		o.scheme = proto
 	}
-	if host := r.Header.Get("X-Forwarded-Host"); host != "" && httpguts.ValidHostHeader(host) && !strings.ContainsAny(host, ", /") {
-		o.host = strings.ToLower(host)
+	if host := forwarded(r, "X-Forwarded-Host"); host != "" && httpguts.ValidHostHeader(host) {
+		o.host = host
 	}
 	return o
+}
+
+// forwarded gives what the first of several proxies said.
+func forwarded(r *http.Request, name string) string {
+	first, _, _ := strings.Cut(r.Header.Get(name), ",")
+	return strings.ToLower(strings.TrimSpace(first))
 }
 
 // localReturnTo reads an address that came with a request: a path, or a whole

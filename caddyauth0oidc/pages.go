@@ -5,9 +5,10 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
-	"fmt"
 	"html/template"
 	"net/http"
+
+	"go.uber.org/zap"
 )
 
 // The one template has a single style element and no script, so that the
@@ -59,7 +60,7 @@ var messages = map[string]message{
 	codeLoginFailed:        {"The sign-in did not work", "The sign-in service answered in a way that does not let you in. You can try again; if that does not help, tell whoever looks after this application the code below."},
 	codeTokenRefused:       {"The sign-in did not work", "The sign-in took too long or was used twice, or this application is not set up correctly. You can try again; if that does not help, tell whoever looks after it the code below."},
 	codeInvalidToken:       {"The sign-in could not be verified", "What the sign-in service sent could not be verified, so you were not let in. You can try again; if that does not help, tell whoever looks after this application the code below."},
-	codeConnectionMismatch: {"This account is of another organisation", "You signed in with an account that does not belong here. Sign out first, then sign in with the right one."},
+	codeConnectionMismatch: {"This account cannot be used here", "You signed in with an account that this application does not accept. Sign out first, then sign in with the right one."},
 	codeUnknownConnection:  {"There is no such way to sign in", "The address names a sign-in that this application does not have."},
 	codeProfileTooLarge:    {"Your profile is too large", "Your account carries more data than fits into a session. Tell whoever looks after this application the code below."},
 	codeLoop:               {"The sign-in does not stick", "You were signed in several times in a row, and every time your browser came back signed out. Most often the browser refuses this site's cookies, or the site is opened once with https and once without. Allow cookies for this site, then try again."},
@@ -94,11 +95,11 @@ func confirmLogoutPage(action string) page {
 	}
 }
 
-func (h *Handler) writePage(w http.ResponseWriter, r *http.Request, status int, p page) error {
+func (h *Handler) writePage(w http.ResponseWriter, r *http.Request, status int, p page) {
 	p.Style = pageStyle
 	var body bytes.Buffer
 	if err := pageTemplate.Execute(&body, p); err != nil {
-		return fmt.Errorf("rendering the page: %w", err)
+		h.logger.Error("rendering the page", zap.Error(err))
 	}
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
@@ -108,12 +109,14 @@ func (h *Handler) writePage(w http.ResponseWriter, r *http.Request, status int, 
 		h.shared.origin+"; base-uri 'none'; frame-ancestors 'none'")
 	header.Set("X-Frame-Options", "DENY")
 	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Referrer-Policy", "no-referrer")
+	if p.Post == nil {
+		header.Set("Referrer-Policy", "no-referrer")
+	} else { // without a referrer a browser would send the form with Origin: null
+		header.Set("Referrer-Policy", "same-origin")
+	}
 	header.Set("Cross-Origin-Opener-Policy", "same-origin")
 	w.WriteHeader(status)
-	if r.Method == http.MethodHead {
-		return nil
+	if r.Method != http.MethodHead {
+		_, _ = body.WriteTo(w) // fails when the client is gone
 	}
-	_, err := body.WriteTo(w)
-	return err
 }

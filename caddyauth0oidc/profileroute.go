@@ -24,5 +24,6 @@ func (h *Handler) serveProfile(w http.ResponseWriter, r *http.Request, v *visit)
 	noStore(w.Header())
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	return json.NewEncoder(w).Encode(profileAnswer{Profile: &s.Profile, Expires: s.Expires(h.limits).UTC()})
+	_ = json.NewEncoder(w).Encode(profileAnswer{Profile: &s.Profile, Expires: s.Expires(h.limits).UTC()}) // fails when the client is gone
+	return nil
 }

@@ -79,16 +79,16 @@ func (h *Handler) loadMatchers(ctx caddy.Context) error {
 func (h *Handler) fillFromEnvironment() {
 	for env, field := range map[string]*string{envDomain: &h.Domain, envClientID: &h.ClientID, envClientSecret: &h.ClientSecret} {
 		if *field == "" {
-			*field = os.Getenv(env)
+			*field = trimmed(os.Getenv(env))
 		}
 	}
-	if name := os.Getenv(envConnection); name != "" && len(h.Connections) == 0 {
+	if name := trimmed(os.Getenv(envConnection)); name != "" && len(h.Connections) == 0 {
 		h.Connections = []Connection{{Name: name}}
 	}
-	if secret := os.Getenv(envSecret); secret != "" && len(h.Secrets) == 0 {
+	if secret := trimmed(os.Getenv(envSecret)); secret != "" && len(h.Secrets) == 0 {
 		h.Secrets = []string{secret}
 	}
-	if base := os.Getenv(envBaseURL); base != "" && len(h.BaseURLs) == 0 {
+	if base := trimmed(os.Getenv(envBaseURL)); base != "" && len(h.BaseURLs) == 0 {
 		for u := range strings.SplitSeq(base, ",") {
 			h.BaseURLs = append(h.BaseURLs, strings.TrimSpace(u))
 		}
@@ -136,8 +136,13 @@ func orDuration(field *caddy.Duration, standard time.Duration) {
 	}
 }
 
-// resolve replaces the placeholders of the settings that take them. A value
-// from a file loses the line end and the byte order mark that editors add.
+// trimmed leaves out the line end and the byte order mark that editors and shells
+// add.
+func trimmed(value string) string {
+	return strings.TrimRight(strings.TrimPrefix(value, "\ufeff"), "\r\n")
+}
+
+// resolve replaces the placeholders of the settings that take them.
 func (h *Handler) resolve() error {
 	replacer := caddy.NewReplacer()
 	replace := func(setting string, value *string) error {
@@ -145,7 +150,7 @@ func (h *Handler) resolve() error {
 		if err != nil {
 			return fmt.Errorf("resolving %s: %w", setting, err)
 		}
-		*value = strings.TrimRight(strings.TrimPrefix(resolved, "\ufeff"), "\r\n")
+		*value = trimmed(resolved)
 		return nil
 	}
 	errs := []error{
@@ -265,6 +270,9 @@ func (h *Handler) prepare(ctx caddy.Context) error {
 
 // Validate finds the settings that contradict each other.
 func (h *Handler) Validate() error {
+	if path, _, _ := strings.Cut(h.Logout.ReturnTo, "?"); h.routes[path] != nil {
+		return fmt.Errorf("logout return_to: %s is one of the module's own routes; choose a page of the site", path)
+	}
 	cookie := h.Session.Cookie
 	for _, o := range h.origins {
 		if cookie.SameSite == "none" && !o.secure() {

@@ -1,13 +1,13 @@
 package caddyauth0oidc
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 )
 
@@ -65,29 +65,16 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, f refusal) erro
 		// RFC 9110 section 11.6.1 wants a challenge with every 401.
 		w.Header().Set("WWW-Authenticate", `Auth0-OIDC login_url="`+f.loginURL+`"`)
 	}
-	builtin := caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error { return h.writeRefusal(w, r, f) })
-	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if !ok || server.Errors == nil || len(server.Errors.Routes) == 0 {
-		return builtin(w, r)
+	if v := visitOf(r); v == nil || !v.refused {
+		if v != nil {
+			v.refused = true
+		}
+		if h.answeredByErrorRoutes(w, r, f) {
+			return nil
+		}
 	}
-	replacerOf(r).Set(errorPlaceholder, f.code)
-	restoreOriginal(r)
-	r = server.Errors.WithError(r, caddyhttp.Error(f.status, errors.New(f.code)))
-	answer := &routeAnswer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, unanswered: f.status}
-	if err := server.Errors.Routes.Compile(builtin).ServeHTTP(answer, r); err != nil {
-		return err
-	}
-	if answer.held {
-		return builtin(w, r)
-	}
+	h.writeRefusal(w, r, f)
 	return nil
-}
-
-// restoreOriginal undoes rewrites, as Caddy does before its error routes.
-func restoreOriginal(r *http.Request) {
-	before := original(r)
-	restored := *before.URL
-	r.Method, r.URL, r.RequestURI = before.Method, &restored, restored.RequestURI()
 }
 
 // logRefusal writes one line for each refusal that an operator may want to
@@ -97,6 +84,8 @@ func (h *Handler) logRefusal(f refusal) {
 	switch {
 	case f.code == codeLoginRequired || f.code == codeSignedOut || f.code == codeMethodNotAllowed:
 		level = zap.DebugLevel
+	case errors.Is(f.cause, context.Canceled): // the client is gone
+		level = zap.DebugLevel
 	case f.status >= 500:
 		level = zap.ErrorLevel
 	}
@@ -105,17 +94,19 @@ func (h *Handler) logRefusal(f refusal) {
 	}
 }
 
-func (h *Handler) writeRefusal(w http.ResponseWriter, r *http.Request, f refusal) error {
+// writeRefusal gives no error to Caddy, which would log the request's address.
+func (h *Handler) writeRefusal(w http.ResponseWriter, r *http.Request, f refusal) {
 	if wantsPage(r) {
-		return h.writePage(w, r, f.status, refusalPage(f))
+		h.writePage(w, r, f.status, refusalPage(f))
+		return
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(f.status)
 	if r.Method == http.MethodHead {
-		return nil
+		return
 	}
-	return json.NewEncoder(w).Encode(problem{
+	_ = json.NewEncoder(w).Encode(problem{ // fails when the client is gone
 		Type: "about:blank", Title: http.StatusText(f.status), Status: f.status,
 		Detail: messages[f.code].text, Code: f.code, LoginURL: f.loginURL,
 	})

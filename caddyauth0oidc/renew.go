@@ -16,7 +16,7 @@ import (
 // own, the second nobody asked for.
 func (h *Handler) renew(w http.ResponseWriter, r *http.Request, v *visit, s *session.Session) http.ResponseWriter {
 	now := h.now()
-	if !s.RenewalDue(now, h.limits) || r.Header.Get("Upgrade") != "" || isPrefetch(r) {
+	if v.renewed || !s.RenewalDue(now, h.limits) || r.Header.Get("Upgrade") != "" || isPrefetch(r) {
 		return w
 	}
 	s.Renew(now)
@@ -26,6 +26,7 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request, v *visit, s *ses
 		h.logger.Error("renewing the session", zap.Error(err))
 		return w
 	}
+	v.renewed = true
 	return &renewal{
 		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
 		cookies:               cookies["Set-Cookie"],

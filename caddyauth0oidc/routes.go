@@ -17,12 +17,12 @@ type route struct {
 // ownRoutes are matched exactly. Every other path, below the prefix too, is
 // the application's.
 func (h *Handler) ownRoutes() map[string]*route {
-	get := []string{http.MethodGet}
+	get, read := []string{http.MethodGet}, []string{http.MethodGet, http.MethodHead}
 	return map[string]*route{
-		h.Prefix + "/login":    {methods: get, answer: h.serveLogin, handler: h},
+		h.Prefix + "/login":    {methods: read, answer: h.serveLogin, handler: h},
 		h.Prefix + "/callback": {methods: get, answer: h.serveCallback, handler: h, secret: true},
 		h.Prefix + "/logout":   {methods: []string{http.MethodGet, http.MethodPost}, answer: h.serveLogout, handler: h},
-		h.Prefix + "/profile":  {methods: get, answer: h.serveProfile, handler: h},
+		h.Prefix + "/profile":  {methods: read, answer: h.serveProfile, handler: h},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 )
@@ -20,37 +21,58 @@ type visit struct {
 	cookies  []string // the Cookie header as it came, before ours were removed
 	identity *identity
 	query    string // of one of our own routes, as it came
+	refused  bool   // the request goes through the error routes because of us
+	renewed  bool   // the answer renews the session
+}
+
+// String shows nothing: the variables of a request can be read by templates.
+func (*visit) String() string { return "" }
+
+// visitOf gives the request's visit, or nil when no directive has seen it.
+func visitOf(r *http.Request) *visit {
+	v, _ := caddyhttp.GetVar(r.Context(), visitVar).(*visit)
+	return v
 }
 
 // ServeHTTP answers the module's own routes, lets requests with a session pass
 // with the user's profile, and sends the others to the login or refuses them.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	v := h.enter(r)
-	if own := h.routes[originalPath(r)]; own != nil {
+	if own := h.routes[originalPath(r)]; own != nil && !v.refused {
 		return own.serve(w, r, v)
 	}
-	matched, err := h.matchers.AnyMatchWithError(r)
-	if err != nil {
-		return h.refuse(w, r, refusal{code: codeInternal, status: http.StatusInternalServerError})
-	}
-	if !matched {
+	if !h.protects(r) {
 		v.restore(r)
 		return next.ServeHTTP(w, r)
 	}
 	s, ok := h.readSession(r, v)
-	if !ok {
-		v.identity = nil
-		return h.challenge(w, r, v, next)
+	switch {
+	case ok:
+		h.publish(r, v, s)
+		return next.ServeHTTP(h.renew(w, r, v, s), r)
+	case v.refused: // in an error route that answers our own refusal
+		v.withdraw(r)
+		return next.ServeHTTP(w, r)
 	}
-	h.publish(r, v, s)
-	return next.ServeHTTP(h.renew(w, r, v, s), r)
+	v.withdraw(r)
+	return h.challenge(w, r, v, next)
+}
+
+// protects tells whether the request is one that needs a session. One whose
+// matchers fail does.
+func (h *Handler) protects(r *http.Request) bool {
+	matched, err := h.matchers.AnyMatchWithError(r)
+	if err != nil {
+		h.logger.Error("matching the request; it is protected", zap.Error(err))
+	}
+	return matched || err != nil
 }
 
 // enter removes, before anything is decided, what only we may say to those
 // behind us: headers with our names, and our cookies.
 func (h *Handler) enter(r *http.Request) *visit {
-	v, ok := caddyhttp.GetVar(r.Context(), visitVar).(*visit)
-	if !ok {
+	v := visitOf(r)
+	if v == nil {
 		v = &visit{cookies: r.Header["Cookie"]}
 		caddyhttp.SetVar(r.Context(), visitVar, v)
 		replacerOf(r).Map(v.placeholder)
@@ -70,8 +92,8 @@ func (h *Handler) enter(r *http.Request) *visit {
 // readSession gives the session of the request if it is alive and of a
 // connection that this directive accepts. Anything else is no session.
 func (h *Handler) readSession(r *http.Request, v *visit) (*session.Session, bool) {
-	s, ok := h.liveSession(r, v)
-	if !ok || h.connections.Judge(s.Profile.UserID) != nil {
+	s, ok := h.keys.ReadSession(v.cookies, h.cookiesOf(h.originOf(r)).Session.Name)
+	if !ok || !s.Alive(h.now(), h.limits) || h.connections.Judge(s.Profile.UserID) != nil {
 		return nil, false
 	}
 	return s, true
@@ -80,16 +102,12 @@ func (h *Handler) readSession(r *http.Request, v *visit) (*session.Session, bool
 // siteSession gives the session for the module's own routes, which the
 // directives of a site share: one that any of them accepts.
 func (h *Handler) siteSession(r *http.Request, v *visit) (*session.Session, bool) {
-	s, ok := h.liveSession(r, v)
-	if !ok || !h.shared.accepts(s.Profile.UserID) {
-		return nil, false
+	for _, other := range h.shared.siblings(h) {
+		if s, ok := other.readSession(r, v); ok {
+			return s, true
+		}
 	}
-	return s, true
-}
-
-func (h *Handler) liveSession(r *http.Request, v *visit) (*session.Session, bool) {
-	s, ok := h.keys.ReadSession(v.cookies, h.cookiesOf(h.originOf(r)).Session.Name)
-	return s, ok && s.Alive(h.now(), h.limits)
+	return nil, false
 }
 
 // challenge answers a protected request without a session.
@@ -108,7 +126,7 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, v *visit, ne
 		return h.refuse(w, r, refusal{code: codeLoginRequired, status: http.StatusUnauthorized, loginURL: h.loginURL(o)})
 	}
 	returnTo := h.localReturnTo(o, originalAddress(r))
-	if family := h.cookiesOf(o).Transaction; session.SignedOut(v.cookies, family.Name) {
+	if family := h.cookiesOf(o).Transaction; isNavigation(r) && session.SignedOut(v.cookies, family.Name) {
 		session.ClearSignedOut(w.Header(), family)
 		return h.refuse(w, r, refusal{
 			code: codeSignedOut, status: http.StatusUnauthorized, loginURL: h.loginURL(o) + "&return_to=" + url.QueryEscape(returnTo),

@@ -2,6 +2,7 @@ package caddyauth0oidc
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -80,35 +81,38 @@ func (s *shared) handler(key string) *Handler {
 	return same[len(same)-1]
 }
 
-// handlerFor gives a handler of the same site, as far as that can be told, with
-// the given connection, or nil.
-func (s *shared) handlerFor(h *Handler, connection string) *Handler {
+// siblings gives the handlers that may be of the same site as h, by what they
+// answer to: the same prefix and base URLs. h comes first, the others in an order
+// that is the same on every instance.
+func (s *shared) siblings(h *Handler) []*Handler {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for _, same := range s.handlers {
+	found := []*Handler{h}
+	for _, key := range slices.Sorted(maps.Keys(s.handlers)) {
+		same := s.handlers[key]
 		other := same[len(same)-1]
-		if other.connections.Has(connection) && other.Prefix == h.Prefix && other.secureCookies == h.secureCookies {
+		if other.key != h.key && other.Prefix == h.Prefix && slices.Equal(other.origins, h.origins) {
+			found = append(found, other)
+		}
+	}
+	return found
+}
+
+// siblingWith gives the sibling with the given connection, or nil.
+func (s *shared) siblingWith(h *Handler, connection string) *Handler {
+	for _, other := range s.siblings(h) {
+		if other.connections.Has(connection) {
 			return other
 		}
 	}
 	return nil
 }
 
-// accepts tells whether any directive of this tenant and client would let the
-// user in.
-func (s *shared) accepts(userID string) bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	for _, same := range s.handlers {
-		if same[len(same)-1].connections.Judge(userID) == nil {
-			return true
-		}
-	}
-	return false
-}
-
 // Destruct is called when the last handler is gone.
-func (s *shared) Destruct() error { return nil }
+func (s *shared) Destruct() error {
+	s.tenant.Close()
+	return nil
+}
 
 // spent remembers which login transactions were redeemed, so that a callback
 // that is delivered twice costs one code exchange. Transactions live for a

@@ -201,11 +201,13 @@ func TestOwnRoutesAreExact(t *testing.T) {
 		want         int
 		allow        string
 	}{
-		{"POST", "/auth/login", 405, "GET"},
+		{"POST", "/auth/login", 405, "GET, HEAD"},
 		{"POST", "/auth/callback?code=SECRET&state=x", 405, "GET"},
 		{"HEAD", "/auth/callback", 405, "GET"},
 		{"PUT", "/auth/logout", 405, "GET, POST"},
-		{"DELETE", "/auth/profile", 405, "GET"},
+		{"DELETE", "/auth/profile", 405, "GET, HEAD"},
+		{"HEAD", "/auth/login", 302, ""},
+		{"HEAD", "/auth/profile", 401, ""},
 		{"GET", "/auth", 401, ""},
 		{"GET", "/auth/", 401, ""},
 		{"GET", "/auth/callback/", 401, ""},

@@ -21,6 +21,7 @@ const (
 // wanted to go even when the cookie of the login is gone, and signs nobody in.
 type State struct {
 	Transaction string    // id of the pending login
+	Handler     string    // which directive began it
 	ReturnTo    string    // where to go after the login
 	Attempt     int       // how many logins in a row led nowhere
 	First       time.Time // when the first of them ended, zero without one
@@ -29,6 +30,7 @@ type State struct {
 func (s *State) pack() []byte {
 	b := append(make([]byte, 0, 64+len(s.ReturnTo)), payloadVersion)
 	b = appendText(b, s.Transaction)
+	b = appendText(b, s.Handler)
 	b = appendText(b, s.ReturnTo)
 	return appendCount(b, s.Attempt, s.First)
 }
@@ -36,6 +38,7 @@ func (s *State) pack() []byte {
 func (s *State) unpack(b []byte) error {
 	f := readFields(b)
 	s.Transaction = f.string()
+	s.Handler = f.string()
 	s.ReturnTo = f.string()
 	s.Attempt, s.First = f.count()
 	return f.end()

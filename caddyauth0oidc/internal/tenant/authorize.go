@@ -41,11 +41,13 @@ type Parameter struct {
 	Value string
 }
 
-// reserved are the parameters that the protocol needs, or that have a setting of their own, and those that belong to other
-// endpoints, or would replace all the others (RFC 9101, RFC 9126).
+// reserved are the parameters that the protocol needs, or that have a setting of their own, those whose effect must be verified
+// after the login, because the user can edit the address, and those that belong to other endpoints, or would replace all the
+// others (RFC 9101, RFC 9126).
 var reserved = []string{
 	"response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "code_challenge", "code_challenge_method",
 	"connection", "audience", "response_mode",
+	"organization", "invitation", "max_age", "acr_values", // worth nothing unless the ID token is compared with them
 	"request", "request_uri", "registration", "id_token_hint",
 	"code", "code_verifier", "grant_type", "client_secret", "client_assertion", "client_assertion_type",
 }

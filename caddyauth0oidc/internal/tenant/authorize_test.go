@@ -60,7 +60,7 @@ func TestExtraParametersOverrideNothing(t *testing.T) {
 	t.Parallel()
 	r := loginRequest()
 	r.Extra = []Parameter{
-		{"organization", "org_1"}, {"prompt", "login"}, {"organization", "org_2"}, {"login_hint", "x&scope=admin&client_id=evil"}, {"", "x"},
+		{"ui_locales", "de"}, {"prompt", "login"}, {"ui_locales", "ja"}, {"organization", "org_1"}, {"login_hint", "x&scope=admin&client_id=evil"}, {"", "x"},
 		{"client_id", "evil"}, {"Client_ID", "evil"}, {"redirect_uri", "https://evil"}, {"request_uri", "https://evil"}, {"code_challenge_method", "plain"},
 		{"audience", "evil"},
 	}
@@ -69,7 +69,7 @@ func TestExtraParametersOverrideNothing(t *testing.T) {
 		t.Error("a parameter without a name is sent")
 	}
 	for name, want := range map[string]string{
-		"organization": "org_2", "prompt": "login", "client_id": testClient, "redirect_uri": r.RedirectURI, "code_challenge_method": "S256",
+		"ui_locales": "ja", "organization": "", "prompt": "login", "client_id": testClient, "redirect_uri": r.RedirectURI, "code_challenge_method": "S256",
 		"request_uri": "", "audience": "", "Client_ID": "", "scope": r.Scope, "login_hint": "x&scope=admin&client_id=evil",
 	} {
 		if q.Get(name) != want {
@@ -90,12 +90,13 @@ func TestTheEndpointKeepsItsOwnParameters(t *testing.T) {
 
 func TestReservedParameters(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"state", "nonce", "client_id", "SCOPE", " redirect_uri", "request", "connection", "response_mode", "client_secret"} {
+	for _, name := range []string{"state", "nonce", "client_id", "SCOPE", " redirect_uri", "request", "connection", "response_mode", "client_secret",
+		"organization", "invitation", "max_age", "acr_values"} {
 		if !ReservedParameter(name) {
 			t.Errorf("%s is not reserved", name)
 		}
 	}
-	for _, name := range []string{"organization", "prompt", "login_hint", "max_age", "ui_locales", "ext-x", "screen_hint", "acr_values"} {
+	for _, name := range []string{"prompt", "login_hint", "ui_locales", "ext-x", "screen_hint"} {
 		if ReservedParameter(name) {
 			t.Errorf("%s is reserved", name)
 		}

@@ -140,13 +140,16 @@ func (c claims) audience() []string {
 }
 
 // identifier returns a claim that can name a user or a session: not empty, not too long, without characters that vanish on
-// their way into a header, or that stand for something which was lost.
+// their way into a header, or that stand for something which was lost. Spaces at the ends are lost in a header as well: two ids
+// must not become one there.
 func (c claims) identifier(name string, longest int) (string, bool) {
 	id, ok := c.text(name)
-	if !ok || id == "" || len(id) > longest || strings.ContainsFunc(id, unidentifying) {
+	if !ok || id == "" || len(id) > longest || strings.ContainsFunc(id, unidentifying) || strings.TrimSpace(id) != id {
 		return "", false
 	}
 	return id, true
 }
 
-func unidentifying(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError }
+func unidentifying(r rune) bool {
+	return unicode.IsControl(r) || r == utf8.RuneError || r == '\u2028' || r == '\u2029'
+}

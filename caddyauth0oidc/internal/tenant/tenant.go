@@ -71,6 +71,13 @@ func New(c Config) (*Tenant, error) {
 	return t, nil
 }
 
+// Close lets idle connections to the tenant go.
+func (t *Tenant) Close() {
+	if c, ok := t.transport.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
+
 // Issuer returns the issuer identifier, byte for byte as it was configured.
 func (t *Tenant) Issuer() string { return t.issuer }
 

@@ -84,6 +84,8 @@ func TestClaimsThatAreRefused(t *testing.T) {
 		{"TOK-10 sub object", object{"sub": object{}}, "subject"},
 		{"sub with line feed", object{"sub": "a\nb"}, "subject"},
 		{"sub with half a character", object{"sub": json.RawMessage(`"a\ud800"`)}, "subject"},
+		{"sub that a header would shorten", object{"sub": "auth0|bob "}, "subject"},
+		{"sub with a line separator", object{"sub": "auth0|bob\u2028x"}, "subject"},
 		{"sub with NUL", object{"sub": "a\x00"}, "subject"},
 		{"sub with C1 control", object{"sub": "a\u0085"}, "subject"},
 		{"RP-BAS-04 other aud", object{"aud": "app2"}, "audience"},

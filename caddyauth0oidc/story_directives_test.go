@@ -1,0 +1,189 @@
+package caddyauth0oidc
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
+)
+
+const globalTenant = "auth0_oidc {\ndomain DOMAIN\nclient_id CLIENT_ID\nclient_secret CLIENT_SECRET\nconnection acme-child\n}"
+
+func (w *world) addPartners() {
+	w.pair.Master.AddConnection(auth0sim.Connection{
+		Name: "partners", Strategy: "auth0-oidc", Options: w.pair.Connection.Options, EnabledClients: []string{w.pair.App.ClientID},
+	})
+}
+
+// Directives of one site share their routes although they have cookies, secrets
+// and limits of their own: the one that began a login ends it.
+func TestDirectivesWithCookiesAndSecretsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	for name, settings := range map[string]string{
+		"cookie name":   "session {\ncookie {\nname other_session\n}\n}",
+		"cookie domain": "session {\ncookie {\ndomain example.test\n}\n}",
+		"secret":        "secret \"" + newSecret + "\"",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, withGlobal(globalTenant), withSite("auth0_oidc /a/*\nauth0_oidc /b/* {\n"+settings+"\n}\nreverse_proxy UPSTREAM"))
+			b := w.browser()
+			for _, path := range []string{"/a/x", "/b/x"} {
+				page := w.open(b, path)
+				if len(page.Forms) > 0 {
+					page, _ = b.Login(page, w.pair.User.Email, auth0sim.PairPassword)
+				}
+				if page == nil || page.Status != http.StatusOK || page.URL.Path != path {
+					t.Fatalf("%s: %+v", path, page)
+				}
+			}
+		})
+	}
+}
+
+// A late callback begins the login again with the connection that it had.
+func TestLateCallbackKeepsItsConnection(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withGlobal(globalTenant), withSite("auth0_oidc /a/*\nauth0_oidc /b/* {\nconnection partners\n}\nreverse_proxy UPSTREAM"))
+	w.addPartners()
+	callback := w.callbackOf(w.browser(), "/b/x", w.pair.User)
+	u, _ := url.Parse(w.step(w.browser(), callback).Location())
+	if got := u.Query().Get("connection"); got != "partners" {
+		t.Errorf("connection=%s", got)
+	}
+}
+
+// A connection of another site is none of this one, whatever they share.
+func TestConnectionsOfOtherSitesAreUnknown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withGlobal(globalTenant), withSite("auth0_oidc {\nbase_url https://app.example.test\n}\nreverse_proxy UPSTREAM\n}\nhttps://other.example.test {\nauth0_oidc {\nconnection partners\nbase_url https://other.example.test\n}\nreverse_proxy UPSTREAM"))
+	if page := w.step(w.browser(), w.base+"/auth/login?connection=partners"); page.Status != http.StatusBadRequest {
+		t.Errorf("%d %s", page.Status, page.Location())
+	}
+}
+
+// What one directive said about the user, another one that does not accept the
+// session takes back.
+func TestRefusingDirectiveWithdrawsTheIdentity(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withGlobal(globalTenant), withSite(`auth0_oidc
+auth0_oidc /b/* {
+connection partners
+unauthenticated pass
+headers {
+prefix X-Partner-
+}
+}
+header ?X-Who "[{http.auth.user.id}]"
+reverse_proxy UPSTREAM`))
+	b := w.browser()
+	w.signIn(b, "/a", w.pair.User)
+	w.app.take()
+	response, _ := w.send(b, "GET", "/b/x", nil)
+	for name := range w.app.take()[0].header {
+		if strings.HasPrefix(name, "X-Auth0-") || strings.HasPrefix(name, "X-Partner-") {
+			t.Errorf("the application saw %s", name)
+		}
+	}
+	if who := response.Header.Get("X-Who"); who != "[]" {
+		t.Errorf("the placeholder is %q", who)
+	}
+}
+
+// HDR-53: two directives renew the session once.
+func TestHDR_53_OneRenewalForOneAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withGlobal(globalTenant), withSite("auth0_oidc\nauth0_oidc /a/*\nreverse_proxy UPSTREAM"))
+	b := w.browser()
+	w.signIn(b, "/a/x", w.pair.User)
+	w.clock.advance(3 * time.Hour)
+	response, _ := w.send(b, "GET", "/a/x", nil)
+	if got := response.Header.Values("Set-Cookie"); len(got) != 1 {
+		t.Errorf("%d cookies: %q", len(got), got)
+	}
+}
+
+// A matcher that fails protects.
+func TestFailingMatcherProtects(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSite(`@broken expression int({query.n}) > 5
+auth0_oidc @broken {
+SETTINGS
+}
+reverse_proxy UPSTREAM`))
+	response, _ := w.send(w.browser(), "GET", "/x?n=notanumber", nil)
+	if response.StatusCode != http.StatusUnauthorized || len(w.app.take()) != 0 {
+		t.Errorf("status %d", response.StatusCode)
+	}
+	if response, _ = w.send(w.browser(), "GET", "/x?n=1", nil); response.StatusCode != http.StatusOK {
+		t.Errorf("unprotected: %d", response.StatusCode)
+	}
+}
+
+// HDR-20 by way of a placeholder: a line end in a claim locks nobody out.
+func TestHDR_20_PlaceholdersAreHarmlessInHeaders(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSite("auth0_oidc {\nSETTINGS\n}\nrequest_header X-Name {http.auth.user.name}\nreverse_proxy UPSTREAM"))
+	w.pair.Master.TamperIDToken = func(_, claims map[string]any) { claims["name"] = "Zoe\r\nX-Evil: 1" }
+	page := w.signIn(w.browser(), "/x", w.pair.User)
+	if page.Status != http.StatusOK {
+		t.Fatalf("the user is locked out: %d", page.Status)
+	}
+	if seen := w.app.take()[0].header; seen.Get("X-Evil") != "" || !strings.HasPrefix(seen.Get("X-Name"), "Zoe") {
+		t.Errorf("the application saw %v", seen)
+	}
+}
+
+// Two ids that a header would make one are not accepted in the first place.
+func TestSubThatAHeaderWouldShortenIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.pair.Master.TamperIDToken = func(_, claims map[string]any) { claims["sub"] = claims["sub"].(string) + " " }
+	b := w.browser()
+	if page := w.signIn(b, "/x", w.pair.User); page.Status != http.StatusBadRequest || sessionCookie(w, b) != "" {
+		t.Errorf("%d %s", page.Status, page.Body)
+	}
+}
+
+// A browser that sends no Sec-Fetch-Site signs out through the page that asks:
+// the page's policy leaves it an Origin to send.
+func TestLogoutWithoutFetchMetadata(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, atBase("http://app.example.test"), withGlobal("servers {\ntrusted_proxies static 192.0.2.0/24\n}"))
+	b := w.browser()
+	w.signIn(b, "/x", w.pair.User)
+	response, _ := w.send(b, "GET", "/auth/logout", map[string]string{"Accept": "text/html"})
+	if got := response.Header.Get("Referrer-Policy"); got != "same-origin" {
+		t.Errorf("Referrer-Policy %q makes the form's Origin null", got)
+	}
+	response, _ = w.send(w.browser(), "POST", "/auth/logout", map[string]string{"Origin": "https://public.example.test", "X-Forwarded-Host": "public.example.test", "X-Forwarded-Proto": "https"})
+	if response.StatusCode != http.StatusSeeOther {
+		t.Errorf("behind a proxy: %d", response.StatusCode)
+	}
+	response, _ = w.send(b, "POST", "/auth/logout", map[string]string{"Origin": "null"})
+	if response.StatusCode != http.StatusForbidden {
+		t.Errorf("from nowhere: %d", response.StatusCode)
+	}
+	response, _ = w.send(b, "POST", "/auth/logout", map[string]string{"Origin": w.base})
+	if response.StatusCode != http.StatusSeeOther || sessionCookie(w, b) != "" {
+		t.Errorf("from this site: %d", response.StatusCode)
+	}
+}
+
+// The page after a logout is for the page, not for an image that comes first.
+func TestSignedOutPageIsForNavigations(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSettings("unauthenticated redirect"))
+	b := w.browser()
+	w.signIn(b, "/x", w.pair.User)
+	w.send(b, "GET", "/auth/logout", map[string]string{"Sec-Fetch-Site": "none", "Accept": "text/html"})
+	if response, _ := w.send(b, "GET", "/logo.png", map[string]string{"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}); response.StatusCode != http.StatusFound {
+		t.Errorf("the image: %d", response.StatusCode)
+	}
+	if page := w.open(b, "/x"); page.Status != http.StatusUnauthorized || !strings.Contains(page.Body, codeSignedOut) {
+		t.Errorf("the page: %d", page.Status)
+	}
+}
