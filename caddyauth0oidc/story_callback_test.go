@@ -172,7 +172,7 @@ func TestCallbackRefusesWhatNoTenantSends(t *testing.T) {
 			if strings.Contains(page.Body, "alert(1)") || strings.Contains(page.Body, "<svg") {
 				t.Errorf("the page repeats what came with the request:\n%s", page.Body)
 			}
-			if !strings.Contains(page.Body, "<a href=") {
+			if !strings.Contains(page.Body, " href=") {
 				t.Error("the page has no way on")
 			}
 			if sessionCookie(w, b) != "" || len(w.app.take()) != 0 {
