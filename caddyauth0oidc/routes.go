@@ -1,7 +1,9 @@
 package caddyauth0oidc
 
 import (
+	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -37,4 +39,34 @@ func (o *route) serve(w http.ResponseWriter, r *http.Request, v *visit) error {
 		})
 	}
 	return o.answer(w, r, v)
+}
+
+// maxQuery bounds the query of the module's own routes.
+const maxQuery = 8 << 10
+
+var (
+	errUnreadableQuery   = errors.New("the query cannot be read")
+	errRepeatedParameter = errors.New("a parameter stands in the query twice")
+	errLongQuery         = errors.New("the query is too long")
+)
+
+// singleQuery reads the query of one of the module's own routes, in which no
+// parameter may stand twice: two readers could otherwise see different values
+// (RFC 6749 section 3.1).
+func singleQuery(raw string) (map[string]string, error) {
+	if len(raw) > maxQuery {
+		return nil, errLongQuery
+	}
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, errUnreadableQuery
+	}
+	single := make(map[string]string, len(values))
+	for key, all := range values {
+		if len(all) != 1 {
+			return nil, errRepeatedParameter
+		}
+		single[key] = all[0]
+	}
+	return single, nil
 }

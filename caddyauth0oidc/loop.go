@@ -1,0 +1,38 @@
+package caddyauth0oidc
+
+import (
+	"net/http"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
+)
+
+// loopWindow and loopLimit say which row of logins is a loop: the third one
+// within half a minute after which nobody was signed in.
+const (
+	loopWindow = session.AttemptsLifetime
+	loopLimit  = 3
+)
+
+// nextAttempt counts the logins that ended well without a session coming of
+// it. The cookie of the last one is still there when it led nowhere.
+func (h *Handler) nextAttempt(r *http.Request, v *visit) session.Attempts {
+	prefix := h.cookiesOf(h.originOf(r)).Transaction.Name
+	last, ok := h.keys.ReadAttempts(v.cookies, prefix, h.now())
+	if _, signedIn := h.siteSession(r, v); !ok || signedIn {
+		return session.Attempts{First: h.now()}
+	}
+	return h.following(last)
+}
+
+// following counts one more attempt after the given one, or begins anew when
+// that was too long ago to be a loop.
+func (h *Handler) following(last session.Attempts) session.Attempts {
+	if h.now().Sub(last.First) > loopWindow {
+		return session.Attempts{First: h.now()}
+	}
+	return session.Attempts{Count: last.Count + 1, First: last.First}
+}
+
+func (h *Handler) isLoop(a session.Attempts) bool {
+	return a.Count+1 >= loopLimit && h.now().Sub(a.First) <= loopWindow
+}
