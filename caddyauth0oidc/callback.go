@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -29,17 +30,26 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request, v *visit
 	return began.finish(w, r, v, query, state)
 }
 
-// beganBy gives the directive that began a login, as far as it is still there,
-// and else one that can open the state. The directives of a site share this
-// route and need share nothing else.
+// beganBy gives the directive that began a login: the very one, or, after a
+// change of the configuration, one with the same connection, or else one that can
+// open the state. The directives of a site share this route and need share
+// nothing else.
 func (h *Handler) beganBy(sealed string) (*Handler, session.State) {
-	for _, other := range h.shared.siblings(h) {
-		if state, ok := other.keys.OpenState(sealed); ok {
-			if began := h.shared.handler(state.Handler); began != nil {
-				return began, state
-			}
-			return other, state
+	siblings := h.shared.siblings(h)
+	for _, opener := range siblings {
+		state, ok := opener.keys.OpenState(sealed)
+		if !ok {
+			continue
 		}
+		for _, is := range []func(*Handler) bool{
+			func(other *Handler) bool { return other.key == state.Handler },
+			func(other *Handler) bool { return other.connections.Has(state.Connection) },
+		} {
+			if i := slices.IndexFunc(siblings, is); i >= 0 {
+				return siblings[i], state
+			}
+		}
+		return opener, state
 	}
 	return nil, session.State{}
 }
@@ -61,6 +71,10 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query
 		return h.refuse(w, r, tenantRefusal(query["error"], state.ReturnTo))
 	}
 	s, err := h.redeem(r, query, t)
+	if refused, ok := errors.AsType[*tenant.RefusedError](err); ok && refused.Code == "invalid_grant" {
+		h.logger.Info("the code was refused; it was used before, as by another instance, or is too old", zap.Error(err))
+		return h.lateCallback(w, r, v, state)
+	}
 	if err != nil {
 		return h.refuse(w, r, h.failedLogin(err, state.ReturnTo))
 	}
@@ -108,6 +122,9 @@ func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Tra
 		return nil, err
 	}
 	s.SID, s.AuthTime, s.Ceiling = token.SID, token.AuthTime, token.SessionExpiry
+	if !s.Alive(h.now(), h.limits) {
+		return nil, &tenant.InvalidTokenError{Reason: "session_expiry"}
+	}
 	return s, nil
 }
 
@@ -134,7 +151,7 @@ func (h *Handler) checkIssuer(ctx context.Context, query map[string]string) erro
 func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, s *session.Session, state session.State, started time.Time) error {
 	family := h.cookiesOf(h.originOf(r))
 	session.ClearSignedOut(w.Header(), family.Transaction)
-	err := h.keys.WriteSession(w.Header(), family.Session, s, s.Expires(h.limits).Sub(h.now()), v.cookies)
+	err := h.writeSession(w.Header(), r, v, s)
 	if err != nil {
 		return h.refuse(w, r, h.failedLogin(err, state.ReturnTo))
 	}
@@ -158,11 +175,8 @@ func (h *Handler) failedLogin(err error, again string) refusal {
 	if _, ok := errors.AsType[*tenant.UnavailableError](err); ok {
 		return h.unavailable(err, again)
 	}
-	if refused, ok := errors.AsType[*tenant.RefusedError](err); ok {
-		f.code = codeTokenRefused
-		if refused.Code != "invalid_grant" { // not the user's doing: secret, grant or application are set up wrongly
-			f.status = http.StatusBadGateway
-		}
+	if _, ok := errors.AsType[*tenant.RefusedError](err); ok { // secret, grant or application are set up wrongly
+		f.code, f.status = codeTokenRefused, http.StatusBadGateway
 	}
 	if _, ok := errors.AsType[*tenant.InvalidTokenError](err); ok {
 		f.code = codeInvalidToken

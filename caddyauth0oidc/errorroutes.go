@@ -18,6 +18,9 @@ func (h *Handler) answeredByErrorRoutes(w http.ResponseWriter, r *http.Request, 
 	if !ok || server.Errors == nil || len(server.Errors.Routes) == 0 {
 		return false
 	}
+	for _, other := range h.shared.siblings(h) { // they have not seen the request, and will not
+		other.clean(r)
+	}
 	before := w.Header().Clone()
 	replacerOf(r).Set(errorPlaceholder, f.code)
 	restoreOriginal(r)
@@ -69,17 +72,22 @@ func (a *routeAnswer) send(status int) {
 	a.ResponseWriterWrapper.WriteHeader(status)
 }
 
-// release sends the held status once there is a body to it.
+// release sends the status once there is a body to it: the held one, or the 200
+// that a body without a status stands for.
 func (a *routeAnswer) release() {
-	if a.held {
+	switch {
+	case a.held:
 		a.send(a.unanswered)
+	case !a.sent:
+		a.send(http.StatusOK)
 	}
 }
 
 func (a *routeAnswer) Write(b []byte) (int, error) {
-	if len(b) > 0 {
-		a.release()
+	if len(b) == 0 && !a.sent {
+		return 0, nil
 	}
+	a.release()
 	return a.ResponseWriterWrapper.Write(b)
 }
 

@@ -145,7 +145,7 @@ func provision(t *testing.T, caddyfile string) *caddyhttp.Server {
 // useClock gives this world's clock to its handlers and to what they share.
 func (w *world) useClock() {
 	pool.Range(func(_, value any) bool {
-		if s := value.(*shared); s.issuer == w.pair.Master.Issuer() {
+		if s := value.(*shared); s.tenant.Issuer() == w.pair.Master.Issuer() {
 			s.now = w.clock.Now
 			for _, same := range s.handlers {
 				for _, h := range same {

@@ -2,6 +2,7 @@ package caddyauth0oidc
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/profile"
@@ -29,16 +30,19 @@ func (h *Handler) publish(r *http.Request, v *visit, s *session.Session) {
 func (v *visit) restore(r *http.Request) {
 	if i := v.identity; i != nil {
 		i.plan.Apply(r.Header, i.profile, i.facts)
+		if !slices.Contains(v.applied, i.plan) {
+			v.applied = append(v.applied, i.plan)
+		}
 	}
 }
 
-// withdraw takes back what an earlier directive said about the user, because a
+// withdraw takes back what earlier directives said about the user, because a
 // later one does not accept the session.
 func (v *visit) withdraw(r *http.Request) {
-	if v.identity != nil {
-		v.identity.plan.Strip(r)
-		v.identity = nil
+	for _, plan := range v.applied {
+		plan.Strip(r)
 	}
+	v.identity, v.applied = nil, nil
 }
 
 // userPlaceholder begins the names of the placeholders that Caddy's modules use

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -183,9 +184,8 @@ func parseOrigin(base string) (origin, error) {
 	if u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
 		return origin{}, fmt.Errorf("'%s' has more than scheme and host; write only %s://%s", base, u.Scheme, u.Host)
 	}
-	host := strings.ToLower(u.Host)
-	if port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]; u.Port() != "" {
-		host = strings.TrimSuffix(host, port) // browsers leave it out of the Host header
+	if _, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && err != nil {
+		return origin{}, fmt.Errorf("'%s' has no possible port; write one up to 65535, or leave it out", base)
 	}
-	return origin{scheme: u.Scheme, host: host}, nil
+	return origin{scheme: u.Scheme, host: withoutDefaultPort(u.Scheme, strings.ToLower(u.Host))}, nil
 }

@@ -68,7 +68,6 @@ func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, v *visit, l
 	if err != nil {
 		return h.refuse(w, r, refusal{code: codeInternal, status: http.StatusInternalServerError, cause: err})
 	}
-	t.Handler, t.Connection = h.key, l.connection
 	location, err := h.authorizeURL(r, o, t, l)
 	if err != nil {
 		return h.refuse(w, r, h.unavailable(err, l.returnTo))
@@ -86,7 +85,7 @@ func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, v *visit, l
 
 func (h *Handler) authorizeURL(r *http.Request, o origin, t session.Transaction, l login) (string, error) {
 	state, err := h.keys.SealState(session.State{
-		Transaction: t.ID, Handler: h.key, ReturnTo: l.returnTo, Attempt: l.attempt.Count, First: l.attempt.First,
+		Transaction: t.ID, Handler: h.key, Connection: l.connection, ReturnTo: l.returnTo, Attempt: l.attempt.Count, First: l.attempt.First,
 	})
 	if err != nil {
 		return "", err

@@ -50,16 +50,13 @@ func isOwnNavigation(r *http.Request) bool {
 }
 
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, v *visit, status int) error {
-	o := h.originOf(r)
-	family := h.cookiesOf(o)
-	s, _ := h.keys.ReadSession(v.cookies, family.Session.Name)
-	session.ClearSession(w.Header(), family.Session, v.cookies)
-	session.ClearTransactions(w.Header(), family.Transaction, v.cookies)
-	session.ClearAttempts(w.Header(), family.Transaction)
-	session.WriteSignedOut(w.Header(), family.Transaction)
-	request := tenant.LogoutRequest{Strategy: h.Logout.Strategy, ReturnTo: o.String() + h.Logout.ReturnTo}
-	if s != nil {
-		request.SID = s.SID
+	request := tenant.LogoutRequest{Strategy: h.Logout.Strategy, ReturnTo: h.originOf(r).String() + h.Logout.ReturnTo}
+	ended := 0
+	for _, other := range h.shared.siblings(h) {
+		if s, ok := other.endSession(w, r, v); ok {
+			request.SID = s.SID
+			ended++
+		}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), discoveryPatience)
 	defer cancel()
@@ -67,7 +64,18 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, v *visit, stat
 	if err != nil {
 		h.logger.Warn("logging out at the tenant without its metadata", zap.Error(err))
 	}
-	h.logger.Info("signed out", zap.Bool("had_session", s != nil))
+	h.logger.Info("signed out", zap.Int("sessions", ended))
 	redirect(w, h.shared.tenant.LogoutURL(metadata, h.application, request), status)
 	return nil
+}
+
+// endSession deletes what this directive keeps in the browser, and gives the
+// session that it kept.
+func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, v *visit) (*session.Session, bool) {
+	family := h.cookiesOf(h.originOf(r))
+	session.ClearSession(w.Header(), family.Session, v.cookies)
+	session.ClearTransactions(w.Header(), family.Transaction, v.cookies)
+	session.ClearAttempts(w.Header(), family.Transaction)
+	session.WriteSignedOut(w.Header(), family.Transaction)
+	return h.keys.ReadSession(v.cookies, family.Session.Name)
 }

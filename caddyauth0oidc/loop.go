@@ -18,7 +18,7 @@ const (
 func (h *Handler) nextAttempt(r *http.Request, v *visit) session.Attempts {
 	prefix := h.cookiesOf(h.originOf(r)).Transaction.Name
 	last, ok := h.keys.ReadAttempts(v.cookies, prefix, h.now())
-	if _, signedIn := h.siteSession(r, v); !ok || signedIn {
+	if _, _, signedIn := h.siteSession(r, v); !ok || signedIn {
 		return session.Attempts{First: h.now()}
 	}
 	return h.following(last)

@@ -39,6 +39,7 @@ func requestOrigin(r *http.Request) origin {
 	if r.TLS != nil {
 		o.scheme = "https"
 	}
+	o.host = withoutDefaultPort(o.scheme, o.host)
 	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); !trusted {
 		return o
 	}
@@ -46,9 +47,14 @@ func requestOrigin(r *http.Request) origin {
 		o.scheme = proto
 	}
 	if host := forwarded(r, "X-Forwarded-Host"); host != "" && httpguts.ValidHostHeader(host) {
-		o.host = host
+		o.host = withoutDefaultPort(o.scheme, host)
 	}
 	return o
+}
+
+// withoutDefaultPort writes a host as browsers do.
+func withoutDefaultPort(scheme, host string) string {
+	return strings.TrimSuffix(host, map[string]string{"https": ":443", "http": ":80"}[scheme])
 }
 
 // forwarded gives what the first of several proxies said.

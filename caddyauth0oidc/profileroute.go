@@ -17,13 +17,13 @@ type profileAnswer struct {
 
 // serveProfile shows the signed-in user's profile.
 func (h *Handler) serveProfile(w http.ResponseWriter, r *http.Request, v *visit) error {
-	s, ok := h.siteSession(r, v)
+	s, by, ok := h.siteSession(r, v)
 	if !ok {
 		return h.refuse(w, r, refusal{code: codeLoginRequired, status: http.StatusUnauthorized, loginURL: h.loginURL(h.originOf(r))})
 	}
 	noStore(w.Header())
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	_ = json.NewEncoder(w).Encode(profileAnswer{Profile: &s.Profile, Expires: s.Expires(h.limits).UTC()}) // fails when the client is gone
+	_ = json.NewEncoder(w).Encode(profileAnswer{Profile: &s.Profile, Expires: s.Expires(by.limits).UTC()}) // fails when the client is gone
 	return nil
 }

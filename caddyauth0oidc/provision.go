@@ -176,7 +176,7 @@ func (h *Handler) resolve() error {
 // complete tells what is missing. A value may still come from the environment.
 func (h *Handler) complete() error {
 	missing := func(setting, env string, present bool) error {
-		if present || os.Getenv(env) != "" {
+		if present || trimmed(os.Getenv(env)) != "" {
 			return nil
 		}
 		return fmt.Errorf("'%s' is missing; add it to the block, or set %s in the environment", setting, env)
@@ -214,7 +214,7 @@ func (h *Handler) judge() error {
 		named("logout strategy", checkLogoutStrategy(h.Logout.Strategy)),
 		named("logout return_to", checkReturnTo(h.Logout.ReturnTo)),
 	}
-	if len(h.Connections) > 1 {
+	if len(h.Connections) != 1 {
 		errs = append(errs, fmt.Errorf("connections: %d are configured; a directive has one, give the other its own directive and matcher", len(h.Connections)))
 	}
 	if len(h.Secrets) > 0 {

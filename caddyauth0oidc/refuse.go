@@ -65,10 +65,8 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, f refusal) erro
 		// RFC 9110 section 11.6.1 wants a challenge with every 401.
 		w.Header().Set("WWW-Authenticate", `Auth0-OIDC login_url="`+f.loginURL+`"`)
 	}
-	if v := visitOf(r); v == nil || !v.refused {
-		if v != nil {
-			v.refused = true
-		}
+	if v := visitOf(r); v.refusal == nil {
+		v.refusal = &f
 		if h.answeredByErrorRoutes(w, r, f) {
 			return nil
 		}

@@ -21,8 +21,7 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request, v *visit, s *ses
 	}
 	s.Renew(now)
 	cookies := make(http.Header)
-	family := h.cookiesOf(h.originOf(r)).Session
-	if err := h.keys.WriteSession(cookies, family, s, s.Expires(h.limits).Sub(now), v.cookies); err != nil {
+	if err := h.writeSession(cookies, r, v, s); err != nil {
 		h.logger.Error("renewing the session", zap.Error(err))
 		return w
 	}
@@ -31,6 +30,17 @@ func (h *Handler) renew(w http.ResponseWriter, r *http.Request, v *visit, s *ses
 		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
 		cookies:               cookies["Set-Cookie"],
 	}
+}
+
+// writeSession adds the session's cookies to an answer, for the rest of its life
+// and within what the server accepts of a request.
+func (h *Handler) writeSession(header http.Header, r *http.Request, v *visit, s *session.Session) error {
+	limit := http.DefaultMaxHeaderBytes
+	if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.MaxHeaderBytes > 0 {
+		limit = server.MaxHeaderBytes
+	}
+	family := h.cookiesOf(h.originOf(r)).Session
+	return h.keys.WriteSession(header, family, s, s.Expires(h.limits).Sub(h.now()), v.cookies, limit)
 }
 
 // renewal adds a cookie to an answer of the application and keeps that answer

@@ -57,7 +57,7 @@ func singleQuery(raw string) (map[string]string, error) {
 	if len(raw) > maxQuery {
 		return nil, errLongQuery
 	}
-	values, err := url.ParseQuery(raw)
+	values, err := url.ParseQuery(strings.ReplaceAll(raw, ";", "%3B")) // addresses of old Java applications have it
 	if err != nil {
 		return nil, errUnreadableQuery
 	}

@@ -1,19 +1,25 @@
 package caddyauth0oidc
 
 import (
+	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// A directive inside the error routes of its own site answers once. It would
-// otherwise refuse the refusal, and so on without an end.
+// A directive inside the error routes of its own site answers once, and still
+// protects: it would otherwise refuse its refusals without an end, or let those
+// pass whom it has just refused.
 func TestDirectiveInItsOwnErrorRoutes(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"auto", "401", "redirect", "pass"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, withGlobal("auth0_oidc {\ndomain DOMAIN\nclient_id CLIENT_ID\nclient_secret CLIENT_SECRET\nconnection acme-child\n}"), withSite(`auth0_oidc
+			w := newWorld(t, withGlobal(globalTenant), withSite(`auth0_oidc
 reverse_proxy UPSTREAM
 handle_errors {
 auth0_oidc {
@@ -22,17 +28,100 @@ unauthenticated `+mode+`
 rewrite * /error/{err.status_code}
 reverse_proxy UPSTREAM
 }`))
-			for path, want := range map[string]string{"/x": "/error/401", "/auth/callback": "/error/400", "/auth/profile": "/error/401"} {
+			for path, want := range map[string]int{"/x": 401, "/auth/callback": 400, "/auth/profile": 401} {
 				response, _ := w.send(w.browser(), "GET", path, map[string]string{
 					"X-Auth0-User-Id": "evil", "Cookie": "theirs=1; __Host-auth0_session=evil",
 				})
 				seen := w.app.take()
-				if response.StatusCode != http.StatusOK || len(seen) != 1 || seen[0].uri != want {
+				if mode != "pass" {
+					if response.StatusCode != want || len(seen) != 0 {
+						t.Errorf("INV-01: %s: %d, %d requests reached the application", path, response.StatusCode, len(seen))
+					}
+					continue
+				}
+				if response.StatusCode != http.StatusOK || len(seen) != 1 || seen[0].uri != fmt.Sprint("/error/", want) {
 					t.Fatalf("%s: %d %+v", path, response.StatusCode, seen)
 				}
 				assertOnlyOurs(t, seen[0], nil)
 			}
 		})
+	}
+}
+
+// A spare application behind the error routes is protected as the first one,
+// also when the tenant is what has failed.
+func TestSpareApplicationInErrorRoutesIsProtected(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withGlobal(globalTenant), withSite(`auth0_oidc
+reverse_proxy 127.0.0.1:1
+handle_errors 502 503 {
+auth0_oidc
+reverse_proxy UPSTREAM
+}`))
+	b := w.browser()
+	w.signIn(b, "/auth/login", w.pair.User)
+	w.app.take()
+	if response, _ := w.send(b, "GET", "/secret", nil); response.StatusCode != http.StatusOK || len(w.app.take()) != 1 {
+		t.Errorf("signed in: %d", response.StatusCode)
+	}
+	down := newWorld(t, withGlobal(globalTenant), withSite("auth0_oidc\nreverse_proxy UPSTREAM\nhandle_errors 502 503 {\nauth0_oidc\nreverse_proxy UPSTREAM\n}"))
+	down.pair.Master.Down(true)
+	if page := down.open(down.browser(), "/secret"); page.Status != http.StatusServiceUnavailable || len(down.app.take()) != 0 {
+		t.Errorf("signed out, the tenant down: %d", page.Status)
+	}
+}
+
+// INV-02, INV-03: what belongs to another directive of the site does not reach
+// the error routes either.
+func TestErrorRoutesAreCleanedForEveryDirective(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withGlobal(globalTenant), withSite(`@a not path /b/*
+auth0_oidc @a
+auth0_oidc /b/* {
+headers {
+prefix X-Partner-
+}
+session {
+cookie {
+name other_session
+}
+}
+}
+reverse_proxy UPSTREAM
+handle_errors {
+reverse_proxy UPSTREAM
+}`))
+	w.send(w.browser(), "GET", "/a/x", map[string]string{"X-Partner-User-Id": "evil", "Cookie": "theirs=1; __Host-other_session=evil"})
+	seen := w.app.take()
+	if len(seen) != 1 || seen[0].header["X-Partner-User-Id"] != nil || seen[0].header.Get("Cookie") != "theirs=1" {
+		t.Errorf("the error route got %+v", seen)
+	}
+}
+
+// An error route that writes without a status means 200, and one that writes
+// nothing has not answered.
+func TestRouteAnswerKeepsStatusAndBodyTogether(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		write func(http.ResponseWriter)
+		held  bool
+		code  int
+		body  string
+	}{
+		"implicit 200":         {func(w http.ResponseWriter) { _, _ = w.Write([]byte("page")) }, false, 200, "page"},
+		"status and body":      {func(w http.ResponseWriter) { w.WriteHeader(401); _, _ = w.Write([]byte("page")) }, false, 401, "page"},
+		"status and nothing":   {func(w http.ResponseWriter) { w.WriteHeader(401); _, _ = w.Write(nil) }, true, 200, ""},
+		"another status":       {func(w http.ResponseWriter) { w.WriteHeader(302) }, false, 302, ""},
+		"read from":            {func(w http.ResponseWriter) { _, _ = io.Copy(w, strings.NewReader("page")) }, false, 200, "page"},
+		"flushed":              {func(w http.ResponseWriter) { w.WriteHeader(401); _ = http.NewResponseController(w).Flush() }, false, 401, ""},
+		"early hints, nothing": {func(w http.ResponseWriter) { w.WriteHeader(103); w.WriteHeader(401) }, true, 200, ""},
+	} {
+		recorder := httptest.NewRecorder()
+		answer := &routeAnswer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: recorder}, unanswered: 401}
+		test.write(answer)
+		if answer.sent == test.held || recorder.Body.String() != test.body || answer.sent && recorder.Code != test.code {
+			t.Errorf("%s: sent %v, %d %q", name, answer.sent, recorder.Code, recorder.Body)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/upstream"
 )
 
 // visitVar keeps the visit among the variables of a request, which no client
@@ -20,15 +21,16 @@ const visitVar = "auth0_oidc"
 type visit struct {
 	cookies  []string // the Cookie header as it came, before ours were removed
 	identity *identity
-	query    string // of one of our own routes, as it came
-	refused  bool   // the request goes through the error routes because of us
-	renewed  bool   // the answer renews the session
+	applied  []*upstream.Plan // whose headers were set
+	query    string           // of one of our own routes, as it came
+	refusal  *refusal         // for which the request goes through the error routes
+	renewed  bool             // the answer renews the session
 }
 
 // String shows nothing: the variables of a request can be read by templates.
 func (*visit) String() string { return "" }
 
-// visitOf gives the request's visit, or nil when no directive has seen it.
+// visitOf gives the request's visit, or nil before the first directive.
 func visitOf(r *http.Request) *visit {
 	v, _ := caddyhttp.GetVar(r.Context(), visitVar).(*visit)
 	return v
@@ -38,7 +40,7 @@ func visitOf(r *http.Request) *visit {
 // with the user's profile, and sends the others to the login or refuses them.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	v := h.enter(r)
-	if own := h.routes[originalPath(r)]; own != nil && !v.refused {
+	if own := h.routes[originalPath(r)]; own != nil && v.refusal == nil {
 		return own.serve(w, r, v)
 	}
 	if !h.protects(r) {
@@ -50,17 +52,31 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	case ok:
 		h.publish(r, v, s)
 		return next.ServeHTTP(h.renew(w, r, v, s), r)
-	case v.refused: // in an error route that answers our own refusal
-		v.withdraw(r)
-		return next.ServeHTTP(w, r)
+	case v.refusal != nil && h.Unauthenticated != "pass": // an error route of our own refusal, protected
+		h.writeRefusal(w, r, *v.refusal)
+		return nil
 	}
 	v.withdraw(r)
 	return h.challenge(w, r, v, next)
 }
 
-// protects tells whether the request is one that needs a session. One whose
+// protects tells whether the request is one that needs a session: as it is now,
+// or as it came, because a rewrite must not lead around the matchers. One whose
 // matchers fail does.
 func (h *Handler) protects(r *http.Request) bool {
+	if h.matches(r) {
+		return true
+	}
+	before := original(r).URL
+	if before.Path == r.URL.Path && before.RawQuery == r.URL.RawQuery {
+		return false
+	}
+	asItCame := *r
+	asItCame.URL = before
+	return h.matches(&asItCame)
+}
+
+func (h *Handler) matches(r *http.Request) bool {
 	matched, err := h.matchers.AnyMatchWithError(r)
 	if err != nil {
 		h.logger.Error("matching the request; it is protected", zap.Error(err))
@@ -77,6 +93,12 @@ func (h *Handler) enter(r *http.Request) *visit {
 		caddyhttp.SetVar(r.Context(), visitVar, v)
 		replacerOf(r).Map(v.placeholder)
 	}
+	h.clean(r)
+	return v
+}
+
+// clean removes headers and cookies that are this directive's.
+func (h *Handler) clean(r *http.Request) {
 	h.plan.Strip(r)
 	kept, changed := session.Strip(r.Header["Cookie"], h.ownsCookie)
 	switch {
@@ -86,7 +108,6 @@ func (h *Handler) enter(r *http.Request) *visit {
 	default:
 		r.Header["Cookie"] = kept
 	}
-	return v
 }
 
 // readSession gives the session of the request if it is alive and of a
@@ -101,13 +122,13 @@ func (h *Handler) readSession(r *http.Request, v *visit) (*session.Session, bool
 
 // siteSession gives the session for the module's own routes, which the
 // directives of a site share: one that any of them accepts.
-func (h *Handler) siteSession(r *http.Request, v *visit) (*session.Session, bool) {
+func (h *Handler) siteSession(r *http.Request, v *visit) (s *session.Session, by *Handler, ok bool) {
 	for _, other := range h.shared.siblings(h) {
 		if s, ok := other.readSession(r, v); ok {
-			return s, true
+			return s, other, true
 		}
 	}
-	return nil, false
+	return nil, nil, false
 }
 
 // challenge answers a protected request without a session.
@@ -144,12 +165,15 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, v *visit, ne
 // the site is plain http, the Accept header has to do.
 // See https://www.w3.org/TR/fetch-metadata/.
 func isNavigation(r *http.Request) bool {
-	if !isRead(r) || isPrefetch(r) || r.Header.Get("Upgrade") != "" || r.Header.Get("X-Requested-With") != "" {
+	if !isRead(r) || isPrefetch(r) || r.Header.Get("Upgrade") != "" {
 		return false
 	}
 	mode, dest := r.Header.Get("Sec-Fetch-Mode"), r.Header.Get("Sec-Fetch-Dest")
 	if mode != "" || dest != "" {
 		return mode == "navigate" && dest == "document"
+	}
+	if r.Header.Get("X-Requested-With") != "" { // a script of an old browser; web views send it with Sec-Fetch-Mode
+		return false
 	}
 	accept := strings.ToLower(strings.Join(r.Header.Values("Accept"), ","))
 	return strings.Contains(accept, "text/html") || strings.Contains(accept, "application/xhtml+xml")

@@ -21,7 +21,6 @@ var pool = caddy.NewUsagePool()
 // shared is the part of a tenant and client that all their handlers use.
 type shared struct {
 	tenant *tenant.Tenant
-	issuer string
 	origin string // of the issuer, for the pages' policy
 	spent  spent
 	key    string
@@ -34,7 +33,7 @@ type shared struct {
 func acquireShared(issuer string, h *Handler) (*shared, error) {
 	key := strconv.Itoa(len(issuer)) + ":" + issuer + h.ClientID
 	value, _, err := pool.LoadOrNew(key, func() (caddy.Destructor, error) {
-		s := &shared{issuer: issuer, key: key, now: time.Now, handlers: make(map[string][]*Handler)}
+		s := &shared{key: key, now: time.Now, handlers: make(map[string][]*Handler)}
 		t, err := tenant.New(tenant.Config{Issuer: issuer, Now: func() time.Time { return s.now() }})
 		if err != nil {
 			return nil, fmt.Errorf("preparing the tenant: %w", err)
@@ -68,17 +67,6 @@ func (s *shared) release(h *Handler) error {
 	s.mu.Unlock()
 	_, err := pool.Delete(s.key)
 	return err
-}
-
-// handler gives the handler of that key, or nil.
-func (s *shared) handler(key string) *Handler {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	same := s.handlers[key]
-	if len(same) == 0 {
-		return nil
-	}
-	return same[len(same)-1]
 }
 
 // siblings gives the handlers that may be of the same site as h, by what they

@@ -2,6 +2,7 @@ package caddyauth0oidc
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -185,5 +186,116 @@ func TestSignedOutPageIsForNavigations(t *testing.T) {
 	}
 	if page := w.open(b, "/x"); page.Status != http.StatusUnauthorized || !strings.Contains(page.Body, codeSignedOut) {
 		t.Errorf("the page: %d", page.Status)
+	}
+}
+
+// A logout ends the sessions of every directive that shares the route.
+func TestLogoutEndsTheSessionsOfAllDirectives(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withGlobal(globalTenant), withSite(`auth0_oidc /a/*
+auth0_oidc /b/* {
+session {
+cookie {
+name other_session
+}
+}
+}
+reverse_proxy UPSTREAM`))
+	b := w.browser()
+	w.signIn(b, "/b/x", w.pair.User)
+	response, _ := w.send(b, "POST", "/auth/logout", map[string]string{"Sec-Fetch-Site": "same-origin"})
+	if u, _ := url.Parse(response.Header.Get("Location")); u.Query().Get("logout_hint") == "" {
+		t.Errorf("the tenant is not told which session: %s", u)
+	}
+	if response, _ = w.send(b, "GET", "/b/x", nil); response.StatusCode != http.StatusUnauthorized {
+		t.Errorf("/b after the logout: %d", response.StatusCode)
+	}
+	if page := w.open(b, "/b/x"); !strings.Contains(page.Body, codeSignedOut) {
+		t.Errorf("/b says %d %s", page.Status, page.URL)
+	}
+}
+
+// CONC-21: a login that was pending while its directive changed is ended by one
+// with the same connection.
+func TestPendingLoginSurvivesAChangeOfItsDirective(t *testing.T) {
+	t.Parallel()
+	setup := worldSetup{base: "https://app.example.test", global: globalTenant}
+	site := "auth0_oidc /a/*\nauth0_oidc /b/* {\nconnection partners\nLINE\n}\nreverse_proxy UPSTREAM"
+	setup.site = strings.Replace(site, "LINE", "", 1)
+	w := newWorld(t, withGlobal(setup.global), withSite(setup.site))
+	w.addPartners()
+	b := w.browser()
+	callback := w.callbackOf(b, "/b/x", w.pair.User)
+	pool.Range(func(_, value any) bool { // the old configuration ends
+		if s := value.(*shared); s.tenant.Issuer() == w.pair.Master.Issuer() {
+			clear(s.handlers)
+		}
+		return true
+	})
+	setup.site = strings.Replace(site, "LINE", "authorize_param ui_locales de", 1)
+	w.load(setup)
+	if page, err := b.Get(callback); err != nil || page.Status != http.StatusOK || page.URL.Path != "/b/x" {
+		t.Errorf("%+v %v", page, err)
+	}
+}
+
+// A rewrite in front of the directive does not lead around its matcher.
+func TestMatchersSeeTheRequestAsItCameAsWell(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSite(`rewrite * /index.php
+auth0_oidc /admin/* {
+SETTINGS
+}
+reverse_proxy UPSTREAM`))
+	if response, _ := w.send(w.browser(), "GET", "/admin/x", nil); response.StatusCode != http.StatusUnauthorized {
+		t.Errorf("/admin/x: %d", response.StatusCode)
+	}
+	if response, _ := w.send(w.browser(), "GET", "/public", nil); response.StatusCode != http.StatusOK {
+		t.Errorf("/public: %d", response.StatusCode)
+	}
+}
+
+// A web view sends X-Requested-With with its navigations.
+func TestNavigationOfAWebView(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	response, _ := w.send(w.browser(), "GET", "/x", map[string]string{
+		"X-Requested-With": "com.example.app", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Accept": "text/html",
+	})
+	if response.StatusCode != http.StatusFound {
+		t.Errorf("status %d", response.StatusCode)
+	}
+}
+
+// A claim that a whole request's headers cannot carry is refused at the login,
+// through a real server: its user would be locked out otherwise.
+func TestLargestSessionPassesARealServer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, atBase("http://app.example.test"))
+	b := w.browser()
+	size := 8000
+	for ; size > 0; size -= 250 {
+		w.pair.Master.Configure(func(s *auth0sim.Settings) {
+			s.CustomClaims = map[string]any{"https://acme.test/roles": strings.Repeat("r", size)}
+		})
+		page := w.open(b, "/auth/login?return_to=/home")
+		if len(page.Forms) > 0 {
+			page, _ = b.Login(page, w.pair.User.Email, auth0sim.PairPassword)
+		}
+		if page != nil && page.Status == http.StatusOK {
+			break
+		}
+	}
+	if size < 4000 {
+		t.Fatalf("the largest claim that fits has %d bytes", size)
+	}
+	server := httptest.NewUnstartedServer(w.server)
+	server.Config.MaxHeaderBytes = w.server.MaxHeaderBytes
+	server.Start()
+	defer server.Close()
+	cookies := cookieHeader(w, b) + "; theirs=" + strings.Repeat("x", 1000)
+	status := raw(t, strings.TrimPrefix(server.URL, "http://"), "GET /x HTTP/1.1\nHost: app.example.test\nConnection: close\nCookie: "+cookies+"\n\n")
+	if status != http.StatusOK {
+		t.Errorf("%d bytes of cookies give %d", len(cookies), status)
 	}
 }

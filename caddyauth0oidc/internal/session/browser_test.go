@@ -137,12 +137,15 @@ func (b *browser) value(name string) string {
 	return ""
 }
 
+// roomy is a server that accepts headers of any size that a session may have.
+const roomy = 1 << 20
+
 // signIn writes the session into a new browser.
 func signIn(t testing.TB, k *Keyring, c Cookie, s *Session) *browser {
 	t.Helper()
 	b := &browser{t: t}
 	h := http.Header{}
-	if err := k.WriteSession(h, c, s, time.Hour, nil); err != nil {
+	if err := k.WriteSession(h, c, s, time.Hour, nil, roomy); err != nil {
 		t.Fatal(err)
 	}
 	b.receive(h)

@@ -14,6 +14,9 @@ const (
 	chunkSize = 3800
 	// maxChunks bounds what a session may take, and what is joined before opening.
 	maxChunks = 8
+	// otherHeaders is the room that a request needs beside the session: pending
+	// logins, the application's cookies, and what browsers send anyway.
+	otherHeaders = 4096
 	// maxText bounds the sealed session, key id and number of chunks included.
 	maxText = chunkSize * maxChunks
 )
@@ -35,17 +38,18 @@ func (e *TooLargeError) Error() string {
 // WriteSession adds the Set-Cookie lines that store the session for maxAge: the
 // cookie c.Name and, as needed, the further chunks .1, .2 and so on. Lines is the
 // Cookie header of the request: chunks that it carries and that are no longer
-// needed are deleted. A session that does not fit is a *TooLargeError, and nothing
-// is set.
-func (k *Keyring) WriteSession(h http.Header, c Cookie, s *Session, maxAge time.Duration, lines []string) error {
+// needed are deleted. HeaderLimit is how many bytes of header the server accepts: a
+// cookie above it would lock the user out of everything, logout included. A session
+// that does not fit is a *TooLargeError, and nothing is set.
+func (k *Keyring) WriteSession(h http.Header, c Cookie, s *Session, maxAge time.Duration, lines []string, headerLimit int) error {
 	id, value, err := k.seal(forSession, c.Name, s)
 	if err != nil {
 		return fmt.Errorf("sealing the session: %w", err)
 	}
 	size := len(id) + len(".1.") + len(value)
-	n := chunkCount(size)
-	if n > maxChunks {
-		return &TooLargeError{Size: size, Limit: maxText, Biggest: s.biggestClaim()}
+	n, most := chunkCount(size), c.mostChunks(headerLimit)
+	if n > most {
+		return &TooLargeError{Size: size, Limit: most * chunkSize, Biggest: s.biggestClaim()}
 	}
 	text := id + "." + strconv.Itoa(n) + "." + value
 	for i := range n {
@@ -54,6 +58,12 @@ func (k *Keyring) WriteSession(h http.Header, c Cookie, s *Session, maxAge time.
 	}
 	expireChunks(h, c, lines, n)
 	return nil
+}
+
+// mostChunks gives how many chunks fit into a request's headers beside the rest.
+func (c Cookie) mostChunks(headerLimit int) int {
+	each := len(c.Name) + len(".1=; ") + chunkSize
+	return min(max((headerLimit-otherHeaders)/each, 1), maxChunks)
 }
 
 // ClearSession adds the Set-Cookie lines that delete the session cookie and those of

@@ -37,7 +37,7 @@ func TestCK_01_SessionCookieAttributes(t *testing.T) {
 	t.Parallel()
 	k := newTestKeyring(t)
 	h := http.Header{}
-	if err := k.WriteSession(h, newTestCookies(t).Session, typicalSession(t), 90*time.Minute, nil); err != nil {
+	if err := k.WriteSession(h, newTestCookies(t).Session, typicalSession(t), 90*time.Minute, nil, roomy); err != nil {
 		t.Fatal(err)
 	}
 	_, attributes, _ := strings.Cut(h.Get("Set-Cookie"), "; ")
@@ -50,7 +50,7 @@ func TestSessionCookieNeverOutlivesItsMaxAge(t *testing.T) {
 	t.Parallel()
 	k := newTestKeyring(t)
 	h := http.Header{}
-	if err := k.WriteSession(h, newTestCookies(t).Session, typicalSession(t), 0, nil); err != nil {
+	if err := k.WriteSession(h, newTestCookies(t).Session, typicalSession(t), 0, nil, roomy); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(h.Get("Set-Cookie"), "Max-Age=1;") {
@@ -246,7 +246,7 @@ func TestCVE_SDK_12_ShrunkenSessionLeavesNoChunksBehind(t *testing.T) {
 	b := signIn(t, k, c, largeSession(t, 5_000))
 	small := typicalSession(t)
 	h := http.Header{}
-	if err := k.WriteSession(h, c, small, time.Hour, b.lines()); err != nil {
+	if err := k.WriteSession(h, c, small, time.Hour, b.lines(), roomy); err != nil {
 		t.Fatal(err)
 	}
 	b.receive(h)
@@ -309,7 +309,7 @@ func TestCK_05_SessionThatDoesNotFitIsRefusedByName(t *testing.T) {
 		s := largeSession(t, 20_000)
 		tc.change(s)
 		h := http.Header{}
-		err := k.WriteSession(h, c, s, time.Hour, nil)
+		err := k.WriteSession(h, c, s, time.Hour, nil, roomy)
 		var large *TooLargeError
 		if !errors.As(err, &large) {
 			t.Fatalf("%s: got %v, want a *TooLargeError", what, err)
@@ -412,4 +412,23 @@ func FuzzChunks(f *testing.F) {
 			t.Error("a session was put together from parts")
 		}
 	})
+}
+
+// A cookie above what the server accepts of a request would lock its user out.
+func TestSessionStaysBelowTheServersLimit(t *testing.T) {
+	t.Parallel()
+	k, c := newTestKeyring(t), newTestCookies(t).Session
+	for limit, most := range map[int]int{0: 1, 8 << 10: 1, 16 << 10: 3, 32 << 10: 7, 1 << 20: maxChunks} {
+		if got := c.mostChunks(limit); got != most || got*chunkSize > limit && limit > 0 {
+			t.Errorf("%d bytes of header: %d chunks, want %d", limit, got, most)
+		}
+	}
+	var large *TooLargeError
+	err := k.WriteSession(http.Header{}, c, largeSession(t, 9_000), time.Hour, nil, 16<<10)
+	if !errors.As(err, &large) || large.Limit != 3*chunkSize {
+		t.Errorf("got %v", err)
+	}
+	if err := k.WriteSession(http.Header{}, c, largeSession(t, 9_000), time.Hour, nil, 32<<10); err != nil {
+		t.Error(err)
+	}
 }

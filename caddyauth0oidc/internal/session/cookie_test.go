@@ -78,7 +78,7 @@ func TestLaterDecisionAboutACookieReplacesTheEarlierOne(t *testing.T) {
 	k, c := newTestKeyring(t), newTestCookies(t).Session
 	h := http.Header{"Set-Cookie": {"theme=dark"}}
 	ClearSession(h, c, nil)
-	if err := k.WriteSession(h, c, typicalSession(t), time.Hour, nil); err != nil {
+	if err := k.WriteSession(h, c, typicalSession(t), time.Hour, nil, roomy); err != nil {
 		t.Fatal(err)
 	}
 	if lines := h["Set-Cookie"]; len(lines) != 2 || lines[0] != "theme=dark" || !strings.Contains(lines[1], "Max-Age=3600") {

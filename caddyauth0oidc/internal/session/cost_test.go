@@ -61,7 +61,7 @@ func BenchmarkWriteSession(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := k.WriteSession(http.Header{}, c, s, time.Hour, nil); err != nil {
+		if err := k.WriteSession(http.Header{}, c, s, time.Hour, nil, roomy); err != nil {
 			b.Fatal(err)
 		}
 	}

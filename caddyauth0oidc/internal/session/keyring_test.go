@@ -327,7 +327,7 @@ func TestKeyringServesManyGoroutines(t *testing.T) {
 			s := typicalSession(t)
 			for range 50 {
 				h := http.Header{}
-				if err := k.WriteSession(h, c, s, time.Hour, nil); err != nil {
+				if err := k.WriteSession(h, c, s, time.Hour, nil, roomy); err != nil {
 					done <- err.Error()
 					return
 				}

@@ -22,15 +22,17 @@ const (
 type State struct {
 	Transaction string    // id of the pending login
 	Handler     string    // which directive began it
+	Connection  string    // the connection that was asked for
 	ReturnTo    string    // where to go after the login
 	Attempt     int       // how many logins in a row led nowhere
-	First       time.Time // when the first of them ended, zero without one
+	First       time.Time // when the first of them began
 }
 
 func (s *State) pack() []byte {
 	b := append(make([]byte, 0, 64+len(s.ReturnTo)), payloadVersion)
 	b = appendText(b, s.Transaction)
 	b = appendText(b, s.Handler)
+	b = appendText(b, s.Connection)
 	b = appendText(b, s.ReturnTo)
 	return appendCount(b, s.Attempt, s.First)
 }
@@ -39,6 +41,7 @@ func (s *State) unpack(b []byte) error {
 	f := readFields(b)
 	s.Transaction = f.string()
 	s.Handler = f.string()
+	s.Connection = f.string()
 	s.ReturnTo = f.string()
 	s.Attempt, s.First = f.count()
 	return f.end()
@@ -60,20 +63,21 @@ func (f *fields) count() (int, time.Time) {
 }
 
 // SealState returns the state parameter: base64url characters and a dot, less than
-// 1400 of them. A return address of more than MaxReturnTo bytes becomes "/".
+// 1400 of them. A return address of more than MaxReturnTo bytes becomes "/", and so
+// does a shorter one beside a connection with an uncommonly long name.
 func (k *Keyring) SealState(s State) (string, error) {
 	if len(s.ReturnTo) > MaxReturnTo {
 		s.ReturnTo = "/"
 	}
 	text, err := k.sealText(forState, stateName, &s)
+	if err == nil && len(text) >= maxState {
+		s.ReturnTo = "/"
+		text, err = k.sealText(forState, stateName, &s)
+	}
 	if err != nil {
 		return "", fmt.Errorf("sealing the state: %w", err)
 	}
-	text = strings.TrimRight(text, "=")
-	if len(text) >= maxState {
-		return "", &TooLargeError{Size: len(text), Limit: maxState, Biggest: "transaction"}
-	}
-	return text, nil
+	return strings.TrimRight(text, "="), nil
 }
 
 // OpenState is the reverse of SealState. It refuses whatever SealState did not make.

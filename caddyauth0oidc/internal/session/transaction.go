@@ -19,6 +19,9 @@ const (
 	// maxTransactionBytes bounds names and values of all pending logins together,
 	// because applications refuse long request headers.
 	maxTransactionBytes = 4096
+	// maxDeletions bounds the answer to a request full of planted cookies. The rest
+	// of them go with the next answers, or end by themselves.
+	maxDeletions = 20
 )
 
 const (
@@ -30,16 +33,14 @@ const (
 // Transaction is a pending login: what must be known again when the browser comes
 // back from Auth0. It lives in a cookie of its own.
 type Transaction struct {
-	ID         string    // part of the cookie's name
-	Nonce      string    // sent to /authorize, must come back in the ID token
-	Verifier   string    // the PKCE code verifier
-	Handler    string    // which directive began the login
-	Connection string    // the connection that was asked for
-	Started    time.Time // in whole seconds
+	ID       string    // part of the cookie's name
+	Nonce    string    // sent to /authorize, must come back in the ID token
+	Verifier string    // the PKCE code verifier
+	Started  time.Time // in whole seconds
 }
 
 // NewTransaction begins a login. The ids of later logins sort behind those of
-// earlier ones. The caller adds Handler and Connection.
+// earlier ones.
 func NewTransaction(random io.Reader, now time.Time) (Transaction, error) {
 	var b [transactionRandomBytes + 16 + 32]byte
 	if _, err := io.ReadFull(random, b[:]); err != nil {
@@ -69,8 +70,8 @@ func validTransactionID(id string) bool {
 	return true
 }
 
-func (t *Transaction) texts() [5]*string {
-	return [...]*string{&t.ID, &t.Nonce, &t.Verifier, &t.Handler, &t.Connection}
+func (t *Transaction) texts() [3]*string {
+	return [...]*string{&t.ID, &t.Nonce, &t.Verifier}
 }
 
 func (t *Transaction) pack() []byte {
@@ -102,30 +103,20 @@ func (k *Keyring) WriteTransaction(h http.Header, c Cookie, t Transaction, lines
 	if err != nil {
 		return fmt.Errorf("sealing a transaction: %w", err)
 	}
-	used := len(name) + len(text)
-	if used > chunkSize {
-		return &TooLargeError{Size: used, Limit: chunkSize, Biggest: t.biggest()}
-	}
-	kept := 1
+	used, kept, deleted := len(name)+len(text), 1, 0
 	for _, pending := range newestFirst(lines, c.Name) {
 		if pending.id == t.ID {
 			continue
 		}
 		used += pending.size
 		kept++
-		if kept > MaxTransactions || used >= maxTransactionBytes {
+		if (kept > MaxTransactions || used >= maxTransactionBytes) && deleted < maxDeletions {
 			c.expire(h, pending.id)
+			deleted++
 		}
 	}
 	c.set(h, t.ID, text, TransactionLifetime)
 	return nil
-}
-
-func (t *Transaction) biggest() string {
-	if len(t.Connection) > len(t.Handler) {
-		return "connection"
-	}
-	return "handler"
 }
 
 type pendingLogin struct {
@@ -183,9 +174,11 @@ func ClearTransaction(h http.Header, c Cookie, id string) {
 	}
 }
 
-// ClearTransactions deletes every pending login that the request carries.
+// ClearTransactions deletes the pending logins that the request carries, the
+// newest twenty of them.
 func ClearTransactions(h http.Header, c Cookie, lines []string) {
-	for _, pending := range newestFirst(lines, c.Name) {
-		c.expire(h, pending.id)
+	pending := newestFirst(lines, c.Name)
+	for _, p := range pending[:min(len(pending), maxDeletions)] {
+		c.expire(h, p.id)
 	}
 }

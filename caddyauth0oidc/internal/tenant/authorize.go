@@ -27,8 +27,6 @@ type AuthorizeRequest struct {
 	Connection string
 	// Audience is the API to get an access token for; empty for none.
 	Audience string
-	// ResponseMode is how the callback comes: empty for the tenant's default (query), or form_post.
-	ResponseMode string
 	// Extra are further parameters. Those that are reserved are left out; of two with the same name the later one counts.
 	Extra []Parameter
 }
@@ -85,7 +83,6 @@ func (t *Tenant) AuthorizeURL(ctx context.Context, app Application, r AuthorizeR
 	)
 	parameters = appendUnlessEmpty(parameters, "connection", r.Connection)
 	parameters = appendUnlessEmpty(parameters, "audience", r.Audience)
-	parameters = appendUnlessEmpty(parameters, "response_mode", r.ResponseMode)
 	return withParameters(md.AuthorizationEndpoint, parameters), nil
 }
 

@@ -34,7 +34,7 @@ func authorize(t *testing.T, a *authority, r AuthorizeRequest) *url.URL {
 func TestOIDC_01_TheAuthorizeURL(t *testing.T) {
 	t.Parallel()
 	r := loginRequest()
-	r.Audience, r.ResponseMode = "https://api", "form_post"
+	r.Audience = "https://api"
 	u := authorize(t, newAuthority(), r)
 	if got := u.Scheme + "://" + u.Host + u.Path; got != testIssuer+"authorize" {
 		t.Errorf("endpoint %s", got)
@@ -42,7 +42,7 @@ func TestOIDC_01_TheAuthorizeURL(t *testing.T) {
 	want := url.Values{
 		"response_type": {"code"}, "client_id": {testClient}, "redirect_uri": {r.RedirectURI}, "scope": {r.Scope}, "state": {"st"}, "nonce": {"no"},
 		"code_challenge":        {"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}, // PKCE-02: RFC 7636 appendix B
-		"code_challenge_method": {"S256"}, "connection": {"acme-child"}, "audience": {"https://api"}, "response_mode": {"form_post"},
+		"code_challenge_method": {"S256"}, "connection": {"acme-child"}, "audience": {"https://api"},
 	}
 	if got := u.Query().Encode(); got != want.Encode() {
 		t.Errorf("query %s\nwant  %s", got, want.Encode())

@@ -144,10 +144,20 @@ func (c claims) audience() []string {
 // must not become one there.
 func (c claims) identifier(name string, longest int) (string, bool) {
 	id, ok := c.text(name)
-	if !ok || id == "" || len(id) > longest || strings.ContainsFunc(id, unidentifying) || strings.TrimSpace(id) != id {
+	if !ok || id == "" || len(id) > longest || strings.ContainsFunc(id, unidentifying) || hasLooseEnds(id) {
 		return "", false
 	}
 	return id, true
+}
+
+// hasLooseEnds looks at each part of a user id by itself, because each becomes a header of its own.
+func hasLooseEnds(id string) bool {
+	for part := range strings.SplitSeq(id, "|") {
+		if strings.TrimSpace(part) != part {
+			return true
+		}
+	}
+	return false
 }
 
 func unidentifying(r rune) bool {

@@ -20,8 +20,6 @@ type LogoutRequest struct {
 	ReturnTo string
 	// SID is the session to end. The end session endpoint asks the user for consent without it.
 	SID string
-	// Federated also asks for a logout at the identity provider.
-	Federated bool
 }
 
 // LogoutURL returns the URL that ends the session at the tenant. It needs no network; md is nil when discovery is not known.
@@ -31,9 +29,6 @@ func (t *Tenant) LogoutURL(md *Metadata, app Application, r LogoutRequest) strin
 	base := strings.TrimSuffix(t.issuer, "/")
 	published := md != nil && md.EndSessionEndpoint != ""
 	parameters := []Parameter{{"client_id", app.ClientID}}
-	if r.Federated {
-		parameters = append(parameters, Parameter{"federated", ""})
-	}
 	if r.Strategy == LogoutV2 || (r.Strategy != LogoutOIDC && !published) {
 		return withParameters(base+"/v2/logout", appendUnlessEmpty(parameters, "returnTo", r.ReturnTo))
 	}

@@ -22,7 +22,6 @@ func TestLogoutURL(t *testing.T) {
 		{"v2 though published", published, LogoutV2, full, "v2/logout?client_id=app1&returnTo=" + back},
 		{"oidc though unknown", nil, LogoutOIDC, full, "oidc/logout?client_id=app1&logout_hint=s+1&post_logout_redirect_uri=" + back},
 		{"oidc without session or address", silent, LogoutOIDC, LogoutRequest{}, "oidc/logout?client_id=app1"},
-		{"federated", nil, LogoutV2, LogoutRequest{Federated: true}, "v2/logout?client_id=app1&federated="},
 		{"nothing", nil, LogoutAuto, LogoutRequest{}, "v2/logout?client_id=app1"},
 	} {
 		tt.request.Strategy = tt.strategy

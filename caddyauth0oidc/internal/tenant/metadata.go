@@ -28,8 +28,6 @@ type Metadata struct {
 	RevocationEndpoint string
 	// IssParameterSupported says that every callback carries iss (RFC 9207).
 	IssParameterSupported bool
-	// SigningAlgs are the signature algorithms of ID tokens that the tenant offers and we accept; empty when it does not say.
-	SigningAlgs []string
 }
 
 // Metadata returns the discovery document, which is fetched on first use and refreshed in the background every ten minutes.
@@ -66,7 +64,6 @@ type document struct {
 	EndSessionEndpoint    string   `json:"end_session_endpoint"`
 	RevocationEndpoint    string   `json:"revocation_endpoint"`
 	IssParameterSupported bool     `json:"authorization_response_iss_parameter_supported"`
-	SigningAlgs           []string `json:"id_token_signing_alg_values_supported"`
 	ChallengeMethods      []string `json:"code_challenge_methods_supported"`
 }
 
@@ -102,9 +99,6 @@ func parseMetadata(body []byte, issuer string) (*Metadata, error) {
 		EndSessionEndpoint:    d.EndSessionEndpoint,
 		RevocationEndpoint:    d.RevocationEndpoint,
 		IssParameterSupported: d.IssParameterSupported,
-		SigningAlgs: slices.DeleteFunc(d.SigningAlgs, func(alg string) bool {
-			return !slices.Contains(acceptedAlgs, alg)
-		}),
 	}, nil
 }
 

@@ -85,6 +85,8 @@ func TestClaimsThatAreRefused(t *testing.T) {
 		{"sub with line feed", object{"sub": "a\nb"}, "subject"},
 		{"sub with half a character", object{"sub": json.RawMessage(`"a\ud800"`)}, "subject"},
 		{"sub that a header would shorten", object{"sub": "auth0|bob "}, "subject"},
+		{"sub with a space before a part", object{"sub": "auth0-oidc|acme|auth0| admin"}, "subject"},
+		{"sub with a space behind a part", object{"sub": "auth0-oidc|acme|auth0 |admin"}, "subject"},
 		{"sub with a line separator", object{"sub": "auth0|bob\u2028x"}, "subject"},
 		{"sub with NUL", object{"sub": "a\x00"}, "subject"},
 		{"sub with C1 control", object{"sub": "a\u0085"}, "subject"},
