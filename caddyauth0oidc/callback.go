@@ -35,7 +35,7 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request, v *visit
 // open the state. The directives of a site share this route and need share
 // nothing else.
 func (h *Handler) beganBy(sealed string) (*Handler, session.State) {
-	siblings := h.shared.siblings(h)
+	siblings := h.siblings()
 	for _, opener := range siblings {
 		state, ok := opener.keys.OpenState(sealed)
 		if !ok {
@@ -71,9 +71,9 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query
 		return h.refuse(w, r, tenantRefusal(query["error"], state.ReturnTo))
 	}
 	s, err := h.redeem(r, query, t)
-	if refused, ok := errors.AsType[*tenant.RefusedError](err); ok && refused.Code == "invalid_grant" {
-		h.logger.Info("the code was refused; it was used before, as by another instance, or is too old", zap.Error(err))
-		return h.lateCallback(w, r, v, state)
+	if isSpent(err) && state.Attempt == 0 { // by another instance, or by time; once more will do
+		h.logger.Warn("the code was refused; it was used before, or is too old", zap.Error(err))
+		return h.goOn(w, r, v, state, session.Attempts{Count: 1, First: state.First})
 	}
 	if err != nil {
 		return h.refuse(w, r, h.failedLogin(err, state.ReturnTo))
@@ -84,17 +84,27 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query
 // lateCallback answers a callback whose login is over, or was begun in another
 // browser. It leads to where the user wanted to go and never signs anybody in.
 func (h *Handler) lateCallback(w http.ResponseWriter, r *http.Request, v *visit, state session.State) error {
+	attempt := session.Attempts{Count: state.Attempt, First: state.First}
+	if _, ok := h.readSession(r, v); !ok && h.isLoop(attempt) {
+		return h.refuse(w, r, refusal{code: codeLoop, status: http.StatusBadRequest, again: state.ReturnTo})
+	}
+	return h.goOn(w, r, v, state, h.following(attempt))
+}
+
+// goOn leads to where the user wanted to go: directly if a session is alive, and
+// otherwise by a new login.
+func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, v *visit, state session.State, attempt session.Attempts) error {
 	if _, ok := h.readSession(r, v); ok {
 		redirect(w, state.ReturnTo, http.StatusFound)
 		return nil
 	}
-	attempt := session.Attempts{Count: state.Attempt, First: state.First}
-	if h.isLoop(attempt) {
-		return h.refuse(w, r, refusal{code: codeLoop, status: http.StatusBadRequest, again: state.ReturnTo})
-	}
-	return h.startLogin(w, r, v, login{
-		returnTo: state.ReturnTo, connection: h.Connections[0].Name, attempt: h.following(attempt),
-	})
+	return h.startLogin(w, r, v, login{returnTo: state.ReturnTo, connection: h.Connections[0].Name, attempt: attempt})
+}
+
+// isSpent tells whether the tenant does not know the code, or no longer.
+func isSpent(err error) bool {
+	refused, ok := errors.AsType[*tenant.RefusedError](err)
+	return ok && refused.Code == "invalid_grant"
 }
 
 // redeem exchanges the code and verifies what comes back.
@@ -175,8 +185,11 @@ func (h *Handler) failedLogin(err error, again string) refusal {
 	if _, ok := errors.AsType[*tenant.UnavailableError](err); ok {
 		return h.unavailable(err, again)
 	}
-	if _, ok := errors.AsType[*tenant.RefusedError](err); ok { // secret, grant or application are set up wrongly
-		f.code, f.status = codeTokenRefused, http.StatusBadGateway
+	if _, ok := errors.AsType[*tenant.RefusedError](err); ok {
+		f.code = codeTokenRefused
+		if !isSpent(err) { // secret, grant or application are set up wrongly
+			f.status = http.StatusBadGateway
+		}
 	}
 	if _, ok := errors.AsType[*tenant.InvalidTokenError](err); ok {
 		f.code = codeInvalidToken

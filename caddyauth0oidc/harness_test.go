@@ -82,7 +82,14 @@ func newWorld(t *testing.T, options ...worldOption) *world {
 	return w
 }
 
+// load replaces the configuration, as a reload does.
 func (w *world) load(setup worldSetup) {
+	w.t.Helper()
+	w.serve(setup)
+	w.useClock()
+}
+
+func (w *world) serve(setup worldSetup) {
 	w.t.Helper()
 	upstream := httptest.NewServer(w.app)
 	w.t.Cleanup(upstream.Close)
@@ -101,7 +108,6 @@ func (w *world) load(setup worldSetup) {
 	w.server = provision(w.t, config)
 	u, _ := url.Parse(setup.base)
 	w.network.Handle(u.Host, w.server)
-	w.useClock()
 }
 
 // provisioning is held while Caddy provisions, which writes a variable of its
@@ -144,17 +150,15 @@ func provision(t *testing.T, caddyfile string) *caddyhttp.Server {
 
 // useClock gives this world's clock to its handlers and to what they share.
 func (w *world) useClock() {
-	pool.Range(func(_, value any) bool {
-		if s := value.(*shared); s.tenant.Issuer() == w.pair.Master.Issuer() {
-			s.now = w.clock.Now
-			for _, same := range s.handlers {
-				for _, h := range same {
-					h.now = w.clock.Now
-				}
+	sites.mu.Lock()
+	defer sites.mu.Unlock()
+	for _, site := range sites.by {
+		for _, h := range site.handlers {
+			if h.shared.tenant.Issuer() == w.pair.Master.Issuer() {
+				h.now, h.shared.now = w.clock.Now, w.clock.Now
 			}
 		}
-		return true
-	})
+	}
 }
 
 // logs gives all that Caddy has logged, at every level.

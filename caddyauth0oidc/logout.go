@@ -51,11 +51,12 @@ func isOwnNavigation(r *http.Request) bool {
 
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, v *visit, status int) error {
 	request := tenant.LogoutRequest{Strategy: h.Logout.Strategy, ReturnTo: h.originOf(r).String() + h.Logout.ReturnTo}
-	ended := 0
-	for _, other := range h.shared.siblings(h) {
+	ended, newest := 0, time.Time{}
+	for _, other := range h.siblings() {
 		if s, ok := other.endSession(w, r, v); ok {
-			request.SID = s.SID
-			ended++
+			if ended++; s.Login.After(newest) { // the tenant knows the latest login only
+				request.SID, newest = s.SID, s.Login
+			}
 		}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), discoveryPatience)

@@ -18,10 +18,12 @@ const (
 func (h *Handler) nextAttempt(r *http.Request, v *visit) session.Attempts {
 	prefix := h.cookiesOf(h.originOf(r)).Transaction.Name
 	last, ok := h.keys.ReadAttempts(v.cookies, prefix, h.now())
-	if _, _, signedIn := h.siteSession(r, v); !ok || signedIn {
-		return session.Attempts{First: h.now()}
+	if ok {
+		if _, _, signedIn := h.siteSession(r, v); !signedIn {
+			return h.following(last)
+		}
 	}
-	return h.following(last)
+	return session.Attempts{First: h.now()}
 }
 
 // following counts one more attempt after the given one, or begins anew when

@@ -125,8 +125,8 @@ type Handler struct {
 	plainCookies  session.Cookies
 	origins       []origin
 	plan          *upstream.Plan
-	routes        map[string]*route
 	shared        *shared
+	site          *site
 	now           func() time.Time
 	random        io.Reader
 	logger        *zap.Logger

@@ -54,7 +54,10 @@ func requestOrigin(r *http.Request) origin {
 
 // withoutDefaultPort writes a host as browsers do.
 func withoutDefaultPort(scheme, host string) string {
-	return strings.TrimSuffix(host, map[string]string{"https": ":443", "http": ":80"}[scheme])
+	if scheme == "https" {
+		return strings.TrimSuffix(host, ":443")
+	}
+	return strings.TrimSuffix(host, ":80")
 }
 
 // forwarded gives what the first of several proxies said.
@@ -74,7 +77,7 @@ func (h *Handler) localReturnTo(o origin, address string) string {
 		}
 	}
 	address = cleanReturnTo(address)
-	if path, _, _ := strings.Cut(address, "?"); h.routes[path] != nil {
+	if path, _, _ := strings.Cut(address, "?"); h.site.routes[path] != nil {
 		return "/"
 	}
 	return address

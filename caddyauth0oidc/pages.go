@@ -58,7 +58,7 @@ var messages = map[string]message{
 	codeBadState:           {"This sign-in cannot be finished", "The address of this page is from a sign-in that was never begun here, or it was cut off on the way. Beginning again usually helps."},
 	codeLoginDenied:        {"You were not signed in", "The sign-in was cancelled, or your account may not use this application. If you think that it should, ask whoever looks after the application."},
 	codeLoginFailed:        {"The sign-in did not work", "The sign-in service answered in a way that does not let you in. You can try again; if that does not help, tell whoever looks after this application the code below."},
-	codeTokenRefused:       {"The sign-in did not work", "This application is not set up correctly with the sign-in service. Tell whoever looks after it the code below."},
+	codeTokenRefused:       {"The sign-in did not work", "The sign-in took too long or was used twice, or this application is not set up correctly. You can try again; if that does not help, tell whoever looks after it the code below."},
 	codeInvalidToken:       {"The sign-in could not be verified", "What the sign-in service sent could not be verified, so you were not let in. You can try again; if that does not help, tell whoever looks after this application the code below."},
 	codeConnectionMismatch: {"This account cannot be used here", "You signed in with an account that this application does not accept. Sign out first, then sign in with the right one."},
 	codeUnknownConnection:  {"There is no such way to sign in", "The address names a sign-in that this application does not have."},

@@ -254,7 +254,6 @@ func (h *Handler) prepare(ctx caddy.Context) error {
 	if err := h.newCookies(); err != nil {
 		return fmt.Errorf("session cookie: %w", err)
 	}
-	h.routes = h.ownRoutes()
 	secrets := h.Secrets
 	if len(secrets) == 0 {
 		if secrets, err = storedSecrets(ctx, ctx.Storage()); err != nil {
@@ -264,13 +263,16 @@ func (h *Handler) prepare(ctx caddy.Context) error {
 	if h.keys, err = session.NewKeyring(secrets, issuer, h.ClientID); err != nil {
 		return fmt.Errorf("secret: %w", err)
 	}
-	h.shared, err = acquireShared(issuer, h)
-	return err
+	if h.shared, err = acquireShared(issuer, h.ClientID); err != nil {
+		return err
+	}
+	h.site = joinSite(siteRoot(ctx.Modules()), h)
+	return nil
 }
 
 // Validate finds the settings that contradict each other.
 func (h *Handler) Validate() error {
-	if path, _, _ := strings.Cut(h.Logout.ReturnTo, "?"); h.routes[path] != nil {
+	if path, _, _ := strings.Cut(h.Logout.ReturnTo, "?"); h.site.routes[path] != nil {
 		return fmt.Errorf("logout return_to: %s is one of the module's own routes; choose a page of the site", path)
 	}
 	cookie := h.Session.Cookie
@@ -289,8 +291,11 @@ func (h *Handler) Validate() error {
 // Cleanup releases what is shared with other handlers. Caddy calls it after a
 // failed Provision, too.
 func (h *Handler) Cleanup() error {
+	if h.site != nil {
+		h.site.leave()
+	}
 	if h.shared == nil {
 		return nil
 	}
-	return h.shared.release(h)
+	return h.shared.release()
 }

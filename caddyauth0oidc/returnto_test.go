@@ -25,12 +25,12 @@ var offSite = map[string][]string{
 func TestReturnToNeverLeavesTheSite(t *testing.T) {
 	t.Parallel()
 	h := &Handler{Prefix: "/auth"}
-	h.routes = h.ownRoutes()
-	site := origin{"https", "app.example.test"}
+	h.site = &site{routes: h.ownRoutes()}
+	here := origin{"https", "app.example.test"}
 	for id, addresses := range offSite {
 		t.Run(id, func(t *testing.T) {
 			for _, address := range addresses {
-				if got := h.localReturnTo(site, address); got != "/" {
+				if got := h.localReturnTo(here, address); got != "/" {
 					t.Errorf("%q leads to %q", address, got)
 				}
 			}
@@ -41,8 +41,8 @@ func TestReturnToNeverLeavesTheSite(t *testing.T) {
 func TestReturnToKeepsAddressesOfTheSite(t *testing.T) {
 	t.Parallel()
 	h := &Handler{Prefix: "/auth"}
-	h.routes = h.ownRoutes()
-	site := origin{"https", "app.example.test"}
+	h.site = &site{routes: h.ownRoutes()}
+	here := origin{"https", "app.example.test"}
 	for address, want := range map[string]string{
 		"/":     "/",
 		"/deep": "/deep",
@@ -60,7 +60,7 @@ func TestReturnToKeepsAddressesOfTheSite(t *testing.T) {
 		"https://app.example.test?x=1":       "/?x=1",
 		"/redirect?to=https://elsewhere.com": "/redirect?to=https://elsewhere.com",
 	} {
-		if got := h.localReturnTo(site, address); got != want {
+		if got := h.localReturnTo(here, address); got != want {
 			t.Errorf("%q leads to %q, want %q", address, got, want)
 		}
 	}

@@ -72,10 +72,15 @@ reverse_proxy UPSTREAM
 }
 
 // INV-02, INV-03: what belongs to another directive of the site does not reach
-// the error routes either.
+// the error routes either, whatever the two share.
 func TestErrorRoutesAreCleanedForEveryDirective(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, withGlobal(globalTenant), withSite(`@a not path /b/*
+	for name, line := range map[string]string{
+		"same client": "", "another prefix": "prefix /authb", "another client": "client_id other", "another address": "base_url https://app.example.test",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, withGlobal(globalTenant), withSite(`@a not path /b/*
 auth0_oidc @a
 auth0_oidc /b/* {
 headers {
@@ -86,14 +91,45 @@ cookie {
 name other_session
 }
 }
+`+line+`
 }
 reverse_proxy UPSTREAM
 handle_errors {
 reverse_proxy UPSTREAM
 }`))
-	w.send(w.browser(), "GET", "/a/x", map[string]string{"X-Partner-User-Id": "evil", "Cookie": "theirs=1; __Host-other_session=evil"})
+			w.send(w.browser(), "GET", "/a/x", map[string]string{"X-Partner-User-Id": "evil", "Cookie": "theirs=1; __Host-other_session=evil"})
+			seen := w.app.take()
+			if len(seen) != 1 || seen[0].header["X-Partner-User-Id"] != nil || seen[0].header.Get("Cookie") != "theirs=1" {
+				t.Errorf("the error route got %+v", seen)
+			}
+		})
+	}
+}
+
+// What belongs to a directive of another site is the application's here.
+func TestErrorRoutesKeepWhatOtherSitesCallTheirs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withGlobal(globalTenant), withSite(`auth0_oidc
+reverse_proxy UPSTREAM
+handle_errors {
+reverse_proxy UPSTREAM
+}
+}
+https://other.example.test {
+auth0_oidc {
+headers {
+prefix X-App-
+}
+session {
+cookie {
+name sid
+}
+}
+}
+reverse_proxy UPSTREAM`))
+	w.send(w.browser(), "GET", "/x", map[string]string{"X-App-Version": "7", "Cookie": "sid=theirs"})
 	seen := w.app.take()
-	if len(seen) != 1 || seen[0].header["X-Partner-User-Id"] != nil || seen[0].header.Get("Cookie") != "theirs=1" {
+	if len(seen) != 1 || seen[0].header.Get("X-App-Version") != "7" || seen[0].header.Get("Cookie") != "sid=theirs" {
 		t.Errorf("the error route got %+v", seen)
 	}
 }

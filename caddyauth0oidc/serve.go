@@ -40,7 +40,7 @@ func visitOf(r *http.Request) *visit {
 // with the user's profile, and sends the others to the login or refuses them.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	v := h.enter(r)
-	if own := h.routes[originalPath(r)]; own != nil && v.refusal == nil {
+	if own := h.site.routes[originalPath(r)]; own != nil && v.refusal == nil {
 		return own.serve(w, r, v)
 	}
 	if !h.protects(r) {
@@ -53,6 +53,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		h.publish(r, v, s)
 		return next.ServeHTTP(h.renew(w, r, v, s), r)
 	case v.refusal != nil && h.Unauthenticated != "pass": // an error route of our own refusal, protected
+		noStore(w.Header())
 		h.writeRefusal(w, r, *v.refusal)
 		return nil
 	}
@@ -61,19 +62,22 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 }
 
 // protects tells whether the request is one that needs a session: as it is now,
-// or as it came, because a rewrite must not lead around the matchers. One whose
-// matchers fail does.
+// or as it came, because a rewrite must not lead around the matchers. A prefix
+// that was stripped, as by handle_path, is no rewrite. One whose matchers fail
+// is protected.
 func (h *Handler) protects(r *http.Request) bool {
 	if h.matches(r) {
 		return true
 	}
-	before := original(r).URL
-	if before.Path == r.URL.Path && before.RawQuery == r.URL.RawQuery {
+	before := original(r)
+	if before.Method == r.Method && before.URL.RawQuery == r.URL.RawQuery && strings.HasSuffix(before.URL.Path, r.URL.Path) {
 		return false
 	}
-	asItCame := *r
-	asItCame.URL = before
-	return h.matches(&asItCame)
+	// In place, because placeholders of matchers look at this very request.
+	method, address := r.Method, *r.URL
+	r.Method, *r.URL = before.Method, *before.URL
+	defer func() { r.Method, *r.URL = method, address }()
+	return h.matches(r)
 }
 
 func (h *Handler) matches(r *http.Request) bool {
@@ -123,7 +127,7 @@ func (h *Handler) readSession(r *http.Request, v *visit) (*session.Session, bool
 // siteSession gives the session for the module's own routes, which the
 // directives of a site share: one that any of them accepts.
 func (h *Handler) siteSession(r *http.Request, v *visit) (s *session.Session, by *Handler, ok bool) {
-	for _, other := range h.shared.siblings(h) {
+	for _, other := range h.siblings() {
 		if s, ok := other.readSession(r, v); ok {
 			return s, other, true
 		}
@@ -194,11 +198,17 @@ func isPrefetch(r *http.Request) bool {
 
 // original gives the request as it was before any rewrite: our routes are
 // found, and the user is sent back, by what the browser asked for.
-func original(r *http.Request) *http.Request {
+func original(r *http.Request) arrival {
 	if before, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
-		return &before
+		return arrival{before.Method, before.URL}
 	}
-	return r
+	return arrival{r.Method, r.URL}
+}
+
+// arrival is what of a request rewrites may change.
+type arrival struct {
+	Method string
+	URL    *url.URL
 }
 
 func originalPath(r *http.Request) string { return original(r).URL.EscapedPath() }

@@ -2,9 +2,7 @@ package caddyauth0oidc
 
 import (
 	"fmt"
-	"maps"
 	"net/url"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -25,15 +23,12 @@ type shared struct {
 	spent  spent
 	key    string
 	now    func() time.Time
-
-	mu       sync.RWMutex
-	handlers map[string][]*Handler // by Handler.key, the newest last
 }
 
-func acquireShared(issuer string, h *Handler) (*shared, error) {
-	key := strconv.Itoa(len(issuer)) + ":" + issuer + h.ClientID
+func acquireShared(issuer, clientID string) (*shared, error) {
+	key := strconv.Itoa(len(issuer)) + ":" + issuer + clientID
 	value, _, err := pool.LoadOrNew(key, func() (caddy.Destructor, error) {
-		s := &shared{key: key, now: time.Now, handlers: make(map[string][]*Handler)}
+		s := &shared{key: key, now: time.Now}
 		t, err := tenant.New(tenant.Config{Issuer: issuer, Now: func() time.Time { return s.now() }})
 		if err != nil {
 			return nil, fmt.Errorf("preparing the tenant: %w", err)
@@ -48,52 +43,13 @@ func acquireShared(issuer string, h *Handler) (*shared, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := value.(*shared)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.handlers[h.key] = append(s.handlers[h.key], h)
-	return s, nil
+	return value.(*shared), nil
 }
 
-// release gives the handler's place free. The same configuration may be there
-// more than once: a reload loads the new one before it ends the old one, and
-// ends the new one when another part of it fails.
-func (s *shared) release(h *Handler) error {
-	s.mu.Lock()
-	s.handlers[h.key] = slices.DeleteFunc(s.handlers[h.key], func(other *Handler) bool { return other == h })
-	if len(s.handlers[h.key]) == 0 {
-		delete(s.handlers, h.key)
-	}
-	s.mu.Unlock()
+// release gives back one hold on what is shared.
+func (s *shared) release() error {
 	_, err := pool.Delete(s.key)
 	return err
-}
-
-// siblings gives the handlers that may be of the same site as h, by what they
-// answer to: the same prefix and base URLs. h comes first, the others in an order
-// that is the same on every instance.
-func (s *shared) siblings(h *Handler) []*Handler {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	found := []*Handler{h}
-	for _, key := range slices.Sorted(maps.Keys(s.handlers)) {
-		same := s.handlers[key]
-		other := same[len(same)-1]
-		if other.key != h.key && other.Prefix == h.Prefix && slices.Equal(other.origins, h.origins) {
-			found = append(found, other)
-		}
-	}
-	return found
-}
-
-// siblingWith gives the sibling with the given connection, or nil.
-func (s *shared) siblingWith(h *Handler, connection string) *Handler {
-	for _, other := range s.siblings(h) {
-		if other.connections.Has(connection) {
-			return other
-		}
-	}
-	return nil
 }
 
 // Destruct is called when the last handler is gone.

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,7 +61,7 @@ func TestLateCallbackKeepsItsConnection(t *testing.T) {
 // A connection of another site is none of this one, whatever they share.
 func TestConnectionsOfOtherSitesAreUnknown(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, withGlobal(globalTenant), withSite("auth0_oidc {\nbase_url https://app.example.test\n}\nreverse_proxy UPSTREAM\n}\nhttps://other.example.test {\nauth0_oidc {\nconnection partners\nbase_url https://other.example.test\n}\nreverse_proxy UPSTREAM"))
+	w := newWorld(t, withGlobal(globalTenant), withSite("auth0_oidc\nreverse_proxy UPSTREAM\n}\nhttps://other.example.test {\nauth0_oidc {\nconnection partners\n}\nreverse_proxy UPSTREAM"))
 	if page := w.step(w.browser(), w.base+"/auth/login?connection=partners"); page.Status != http.StatusBadRequest {
 		t.Errorf("%d %s", page.Status, page.Location())
 	}
@@ -226,12 +227,6 @@ func TestPendingLoginSurvivesAChangeOfItsDirective(t *testing.T) {
 	w.addPartners()
 	b := w.browser()
 	callback := w.callbackOf(b, "/b/x", w.pair.User)
-	pool.Range(func(_, value any) bool { // the old configuration ends
-		if s := value.(*shared); s.tenant.Issuer() == w.pair.Master.Issuer() {
-			clear(s.handlers)
-		}
-		return true
-	})
 	setup.site = strings.Replace(site, "LINE", "authorize_param ui_locales de", 1)
 	w.load(setup)
 	if page, err := b.Get(callback); err != nil || page.Status != http.StatusOK || page.URL.Path != "/b/x" {
@@ -239,19 +234,82 @@ func TestPendingLoginSurvivesAChangeOfItsDirective(t *testing.T) {
 	}
 }
 
-// A rewrite in front of the directive does not lead around its matcher.
+// A rewrite in front of the directive does not lead around its matcher, whatever
+// the matcher looks at; a prefix that is stripped is no rewrite.
 func TestMatchersSeeTheRequestAsItCameAsWell(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, withSite(`rewrite * /index.php
-auth0_oidc /admin/* {
-SETTINGS
+	for name, matcher := range map[string]string{
+		"path": "path /admin/*", "path in an expression": "expression path('/admin/*')", "placeholder in an expression": "expression {path}.startsWith('/admin/')",
+		"placeholder": "vars {path} /admin/x", "query": "query a=secret", "method": "method POST",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, withSite("@m "+matcher+"\nmethod GET\nrewrite * /public/index.php?q=1\nauth0_oidc @m {\nSETTINGS\n}\nreverse_proxy UPSTREAM"))
+			if response, _ := w.send(w.browser(), "POST", "/admin/x?a=secret", nil); response.StatusCode != http.StatusUnauthorized {
+				t.Errorf("protected: %d", response.StatusCode)
+			}
+			if response, _ := w.send(w.browser(), "GET", "/other", nil); response.StatusCode != http.StatusOK {
+				t.Errorf("public: %d", response.StatusCode)
+			}
+			if seen := w.app.take(); len(seen) != 1 || seen[0].uri != "/public/index.php?q=1" {
+				t.Errorf("the application got %+v", seen)
+			}
+		})
+	}
+	w := newWorld(t, withSite("handle_path /legacy/* {\n@p not path /health\nauth0_oidc @p {\nSETTINGS\n}\nreverse_proxy UPSTREAM\n}"))
+	if response, _ := w.send(w.browser(), "GET", "/legacy/health", nil); response.StatusCode != http.StatusOK {
+		t.Errorf("exempted below a stripped prefix: %d", response.StatusCode)
+	}
+	if response, _ := w.send(w.browser(), "GET", "/legacy/x", nil); response.StatusCode != http.StatusUnauthorized {
+		t.Errorf("protected below a stripped prefix: %d", response.StatusCode)
+	}
+}
+
+// The routes of a later directive are its own although an earlier one protects
+// their paths.
+func TestRoutesOfALaterDirective(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withGlobal(globalTenant), withSite(`@a not path /b/*
+auth0_oidc @a
+auth0_oidc /b/* {
+prefix /authb
+session {
+cookie {
+name other_session
+}
+}
 }
 reverse_proxy UPSTREAM`))
-	if response, _ := w.send(w.browser(), "GET", "/admin/x", nil); response.StatusCode != http.StatusUnauthorized {
-		t.Errorf("/admin/x: %d", response.StatusCode)
+	w.pair.Master.UpdateApplication(w.pair.App.ClientID, func(a *auth0sim.Application) {
+		a.Callbacks = append(a.Callbacks, w.base+"/authb/callback")
+	})
+	if page := w.signIn(w.browser(), "/b/x", w.pair.User); page.Status != http.StatusOK || page.URL.Path != "/b/x" {
+		t.Errorf("%d %s", page.Status, page.URL)
 	}
-	if response, _ := w.send(w.browser(), "GET", "/public", nil); response.StatusCode != http.StatusOK {
-		t.Errorf("/public: %d", response.StatusCode)
+	w.send(w.browser(), "GET", "/authb/callback?code=SECRETCODE&state=x", nil)
+	if strings.Contains(w.logs(), "SECRETCODE") {
+		t.Error("INV-04: the code is in the log")
+	}
+}
+
+// Two sessions in one browser may not add up to more than a request can carry.
+func TestSessionsOfTwoDirectivesFitIntoOneRequest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withGlobal(globalTenant), withSite("auth0_oidc /a/*\nauth0_oidc /b/* {\nsession {\ncookie {\nname other_session\n}\n}\n}\nreverse_proxy UPSTREAM"))
+	w.pair.Master.CustomClaims = map[string]any{"https://acme.test/roles": strings.Repeat("r", 5000)}
+	b := w.browser()
+	if page := w.signIn(b, "/a/x", w.pair.User); page.Status != http.StatusOK {
+		t.Fatalf("the first: %d %s", page.Status, page.Body)
+	}
+	if page := w.open(b, "/b/x"); page.Status != http.StatusBadGateway || !strings.Contains(page.Body, codeProfileTooLarge) {
+		t.Errorf("the second: %d %s", page.Status, page.URL)
+	}
+	if n := len(cookieHeader(w, b)); n > 13<<10 {
+		t.Errorf("the browser sends %d bytes of cookies", n)
+	}
+	w.clock.advance(3 * time.Hour)
+	if response, _ := w.send(b, "GET", "/a/x", nil); response.StatusCode != http.StatusOK || len(response.Header.Values("Set-Cookie")) == 0 {
+		t.Errorf("the first is not renewed: %d", response.StatusCode)
 	}
 }
 
@@ -298,4 +356,42 @@ func TestLargestSessionPassesARealServer(t *testing.T) {
 	if status != http.StatusOK {
 		t.Errorf("%d bytes of cookies give %d", len(cookies), status)
 	}
+}
+
+// CONC-22: a configuration may be replaced while requests of it are under way.
+func TestReloadsUnderRequests(t *testing.T) {
+	t.Parallel()
+	setup := worldSetup{base: "https://app.example.test", global: globalTenant}
+	setup.site = "auth0_oidc /a/*\nauth0_oidc /b/* {\nconnection partners\n}\nreverse_proxy UPSTREAM"
+	w := newWorld(t, withGlobal(setup.global), withSite(setup.site))
+	w.addPartners()
+	b := w.browser()
+	w.signIn(b, "/b/x", w.pair.User)
+	done := make(chan struct{})
+	var wait sync.WaitGroup
+	for _, path := range []string{"/auth/login?connection=partners", "/b/x", "/auth/profile", "/auth/callback?code=x&state=y", "/a/x"} {
+		header := map[string]string{"Accept": "text/html", "Cookie": cookieHeader(w, b)}
+		wait.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				r, _ := http.NewRequest("GET", w.base+path, nil)
+				for name, value := range header {
+					r.Header.Set(name, value)
+				}
+				if response, err := w.network.RoundTrip(r); err != nil || response.StatusCode >= 500 {
+					t.Errorf("%s: %+v %v", path, response, err)
+					return
+				}
+			}
+		})
+	}
+	for range 10 {
+		w.serve(setup)
+	}
+	close(done)
+	wait.Wait()
 }

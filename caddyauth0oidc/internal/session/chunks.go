@@ -14,9 +14,12 @@ const (
 	chunkSize = 3800
 	// maxChunks bounds what a session may take, and what is joined before opening.
 	maxChunks = 8
-	// otherHeaders is the room that a request needs beside the session: pending
-	// logins, the application's cookies, and what browsers send anyway.
+	// otherHeaders is the room that a request needs beside the session: other
+	// cookies, and what browsers send anyway.
 	otherHeaders = 4096
+	// otherCookies is the part of it for pending logins and the application's
+	// cookies. What they take beyond it, the session cannot have.
+	otherCookies = 2048
 	// maxText bounds the sealed session, key id and number of chunks included.
 	maxText = chunkSize * maxChunks
 )
@@ -47,8 +50,9 @@ func (k *Keyring) WriteSession(h http.Header, c Cookie, s *Session, maxAge time.
 		return fmt.Errorf("sealing the session: %w", err)
 	}
 	size := len(id) + len(".1.") + len(value)
-	n, most := chunkCount(size), c.mostChunks(headerLimit)
-	if n > most {
+	present, others := c.survey(lines)
+	n, most := chunkCount(size), c.mostChunks(headerLimit-max(0, others-otherCookies))
+	if n > most && n > present { // as many as came will come again
 		return &TooLargeError{Size: size, Limit: most * chunkSize, Biggest: s.biggestClaim()}
 	}
 	text := id + "." + strconv.Itoa(n) + "." + value
@@ -58,6 +62,21 @@ func (k *Keyring) WriteSession(h http.Header, c Cookie, s *Session, maxAge time.
 	}
 	expireChunks(h, c, lines, n)
 	return nil
+}
+
+// survey counts the chunks of the session among the cookies of a request, and the
+// bytes of all other cookies.
+func (c Cookie) survey(lines []string) (present, others int) {
+	for _, line := range lines {
+		others += len(line)
+	}
+	eachCookie(lines, c.Name, func(suffix, value string) {
+		if _, ok := chunkNumber(suffix); ok || suffix == "" {
+			present++
+			others -= len(c.Name) + len(suffix) + len("=; ") + len(value)
+		}
+	})
+	return present, others
 }
 
 // mostChunks gives how many chunks fit into a request's headers beside the rest.

@@ -431,4 +431,12 @@ func TestSessionStaysBelowTheServersLimit(t *testing.T) {
 	if err := k.WriteSession(http.Header{}, c, largeSession(t, 9_000), time.Hour, nil, 32<<10); err != nil {
 		t.Error(err)
 	}
+	others := []string{"theirs=" + strings.Repeat("x", 6_000)}
+	if err := k.WriteSession(http.Header{}, c, largeSession(t, 5_000), time.Hour, others, 16<<10); !errors.As(err, &large) {
+		t.Errorf("beside 6 kB of other cookies: %v", err)
+	}
+	own := signIn(t, k, c, largeSession(t, 5_000)).lines()
+	if err := k.WriteSession(http.Header{}, c, largeSession(t, 5_000), time.Hour, append(own, others...), 16<<10); err != nil {
+		t.Errorf("in the place of one of the same size: %v", err)
+	}
 }
