@@ -63,14 +63,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // protects tells whether the request is one that needs a session: as it is now,
 // or as it came, because a rewrite must not lead around the matchers. A prefix
-// that was stripped, as by handle_path, is no rewrite. One whose matchers fail
-// is protected.
+// that was stripped, as by handle_path, cannot be told from a rewrite such as
+// that of /admin/index.php to /index.php. One whose matchers fail is protected.
 func (h *Handler) protects(r *http.Request) bool {
 	if h.matches(r) {
 		return true
 	}
 	before := original(r)
-	if before.Method == r.Method && before.URL.RawQuery == r.URL.RawQuery && strings.HasSuffix(before.URL.Path, r.URL.Path) {
+	if before.Method == r.Method && before.URL.RawQuery == r.URL.RawQuery && before.URL.Path == r.URL.Path {
 		return false
 	}
 	// In place, because placeholders of matchers look at this very request.

@@ -235,7 +235,7 @@ func TestPendingLoginSurvivesAChangeOfItsDirective(t *testing.T) {
 }
 
 // A rewrite in front of the directive does not lead around its matcher, whatever
-// the matcher looks at; a prefix that is stripped is no rewrite.
+// the matcher looks at, nor does a client that asks for what it is rewritten to.
 func TestMatchersSeeTheRequestAsItCameAsWell(t *testing.T) {
 	t.Parallel()
 	for name, matcher := range map[string]string{
@@ -256,7 +256,11 @@ func TestMatchersSeeTheRequestAsItCameAsWell(t *testing.T) {
 			}
 		})
 	}
-	w := newWorld(t, withSite("handle_path /legacy/* {\n@p not path /health\nauth0_oidc @p {\nSETTINGS\n}\nreverse_proxy UPSTREAM\n}"))
+	front := newWorld(t, withSite("rewrite /admin/* /index.php\nauth0_oidc /admin/* {\nSETTINGS\n}\nreverse_proxy UPSTREAM"))
+	if response, _ := front.send(front.browser(), "GET", "/admin/index.php", nil); response.StatusCode != http.StatusUnauthorized {
+		t.Errorf("/admin/index.php: %d", response.StatusCode)
+	}
+	w := newWorld(t, withSite("handle_path /legacy/* {\n@p not path /health /legacy/health\nauth0_oidc @p {\nSETTINGS\n}\nreverse_proxy UPSTREAM\n}"))
 	if response, _ := w.send(w.browser(), "GET", "/legacy/health", nil); response.StatusCode != http.StatusOK {
 		t.Errorf("exempted below a stripped prefix: %d", response.StatusCode)
 	}
