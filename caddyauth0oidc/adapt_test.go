@@ -510,7 +510,7 @@ func TestRefusedConfigurationLeavesTheRunningOneWhole(t *testing.T) {
 			if n, _ := pool.References(running.shared.key); n != 1 {
 				t.Errorf("%d handlers hold the tenant; one is running", n)
 			}
-			if sites.by[running.site.root] != running.site {
+			if running.shared.handler(running.key) != running {
 				t.Error("the running handler is not found any more, so that callbacks are judged by another")
 			}
 		})
@@ -534,7 +534,7 @@ func TestReloadHandsTheTenantOn(t *testing.T) {
 	if n, _ := pool.References(after.shared.key); n != 1 || after.shared != before.shared {
 		t.Errorf("%d handlers hold the tenant; one is running", n)
 	}
-	if sites.by[after.site.root] != after.site {
+	if after.shared.handler(before.key) != after {
 		t.Error("a login that began before the reload is not judged by the handler of the same configuration")
 	}
 	unloadAll()

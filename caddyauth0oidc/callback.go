@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -23,31 +22,28 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request, v *visit
 	if err != nil {
 		return h.refuse(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, cause: err, again: "/"})
 	}
-	began, state := h.beganBy(query["state"])
+	began, state := h.beganBy(r, query["state"])
 	if began == nil || (query["code"] == "") == (query["error"] == "") {
 		return h.refuse(w, r, refusal{code: codeBadState, status: http.StatusBadRequest, again: "/"})
 	}
 	return began.finish(w, r, v, query, state)
 }
 
-// beganBy gives the directive that began a login: the very one, or, after a
-// change of the configuration, one with the same connection, or else one that can
-// open the state. The directives of a site share this route and need share
-// nothing else.
-func (h *Handler) beganBy(sealed string) (*Handler, session.State) {
-	siblings := h.siblings()
-	for _, opener := range siblings {
+// beganBy gives the directive that began a login: the very one, wherever it
+// stands, or, after a change of the configuration, one of this site with the same
+// connection, or else one that can open the state. Directives that share this
+// route need share nothing else.
+func (h *Handler) beganBy(r *http.Request, sealed string) (*Handler, session.State) {
+	for _, opener := range append(h.siblings(r), h.shared.all()...) {
 		state, ok := opener.keys.OpenState(sealed)
 		if !ok {
 			continue
 		}
-		for _, is := range []func(*Handler) bool{
-			func(other *Handler) bool { return other.key == state.Handler },
-			func(other *Handler) bool { return other.connections.Has(state.Connection) },
-		} {
-			if i := slices.IndexFunc(siblings, is); i >= 0 {
-				return siblings[i], state
-			}
+		if began := h.shared.handler(state.Handler); began != nil && began.Prefix == h.Prefix {
+			return began, state
+		}
+		if other := h.siblingWith(r, state.Connection); other != nil {
+			return other, state
 		}
 		return opener, state
 	}
@@ -57,7 +53,7 @@ func (h *Handler) beganBy(sealed string) (*Handler, session.State) {
 // finish ends a login that this directive began.
 func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query map[string]string, state session.State) error {
 	o := h.originOf(r)
-	state.ReturnTo = h.localReturnTo(o, state.ReturnTo)
+	state.ReturnTo = h.localReturnTo(r, state.ReturnTo)
 	family := h.cookiesOf(o).Transaction
 	t, ok := h.keys.ReadTransaction(v.cookies, family.Name, state.Transaction, h.now())
 	if !ok || !h.shared.spent.claim(t.ID, h.now(), session.TransactionLifetime) {

@@ -44,6 +44,7 @@ type worldOption func(*worldSetup)
 
 type worldSetup struct {
 	base     string
+	address  string // of the site block, if it is not the base
 	strategy string
 	site     string // replaces the whole site block's content
 	settings string // more lines of the directive
@@ -51,6 +52,7 @@ type worldSetup struct {
 }
 
 func atBase(base string) worldOption       { return func(s *worldSetup) { s.base = base } }
+func atAddress(site string) worldOption    { return func(s *worldSetup) { s.address = site } }
 func withStrategy(name string) worldOption { return func(s *worldSetup) { s.strategy = name } }
 func withSite(content string) worldOption  { return func(s *worldSetup) { s.site = content } }
 func withGlobal(lines string) worldOption  { return func(s *worldSetup) { s.global = lines } }
@@ -96,9 +98,12 @@ func (w *world) serve(setup worldSetup) {
 	if setup.site == "" {
 		setup.site = "auth0_oidc {\nSETTINGS\n}\nreverse_proxy UPSTREAM"
 	}
+	if setup.address == "" {
+		setup.address = setup.base
+	}
 	config := strings.NewReplacer(
-		"SITE", setup.site, "BASE", setup.base, "FOLDER", w.folder, "GLOBAL", setup.global,
-	).Replace("{\nadmin off\nauto_https off\nstorage file_system {\nroot FOLDER\n}\nlog {\noutput file FOLDER/log\nlevel DEBUG\n}\nGLOBAL\n}\nBASE {\nlog\nSITE\n}\n")
+		"SITE", setup.site, "ADDRESS", setup.address, "FOLDER", w.folder, "GLOBAL", setup.global,
+	).Replace("{\nadmin off\nauto_https off\nstorage file_system {\nroot FOLDER\n}\nlog {\noutput file FOLDER/log\nlevel DEBUG\n}\nGLOBAL\n}\nADDRESS {\nlog\nSITE\n}\n")
 	config = strings.ReplaceAll(config, "SETTINGS",
 		"domain DOMAIN\nclient_id CLIENT_ID\nclient_secret CLIENT_SECRET\nconnection acme-child\n"+setup.settings)
 	config = strings.NewReplacer(
@@ -141,24 +146,26 @@ func provision(t *testing.T, caddyfile string) *caddyhttp.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, server := range app.(*caddyhttp.App).Servers {
-		return server
+	server := app.(*caddyhttp.App).Servers["srv0"]
+	if server == nil {
+		t.Fatal("the configuration has no server")
 	}
-	t.Fatal("the configuration has no server")
-	return nil
+	return server
 }
 
 // useClock gives this world's clock to its handlers and to what they share.
 func (w *world) useClock() {
-	sites.mu.Lock()
-	defer sites.mu.Unlock()
-	for _, site := range sites.by {
-		for _, h := range site.handlers {
-			if h.shared.tenant.Issuer() == w.pair.Master.Issuer() {
-				h.now, h.shared.now = w.clock.Now, w.clock.Now
+	pool.Range(func(_, value any) bool {
+		if s := value.(*shared); s.tenant.Issuer() == w.pair.Master.Issuer() {
+			s.now = w.clock.Now
+			for _, same := range s.handlers {
+				for _, h := range same {
+					h.now = w.clock.Now
+				}
 			}
 		}
-	}
+		return true
+	})
 }
 
 // logs gives all that Caddy has logged, at every level.

@@ -39,7 +39,7 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) e
 	case connection == "":
 		connection = h.Connections[0].Name
 	case !h.connections.Has(connection):
-		if owner = h.siblingWith(connection); owner == nil {
+		if owner = h.siblingWith(r, connection); owner == nil {
 			return h.refuse(w, r, refusal{code: codeUnknownConnection, status: http.StatusBadRequest, again: h.Prefix + "/login"})
 		}
 	}
@@ -53,7 +53,7 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) e
 		}
 	}
 	return owner.startLogin(w, r, v, login{
-		returnTo:   h.localReturnTo(h.originOf(r), query["return_to"]),
+		returnTo:   h.localReturnTo(r, query["return_to"]),
 		connection: connection,
 		attempt:    h.nextAttempt(r, v),
 		params:     params,

@@ -2,6 +2,7 @@ package caddyauth0oidc
 
 import (
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -125,8 +126,9 @@ type Handler struct {
 	plainCookies  session.Cookies
 	origins       []origin
 	plan          *upstream.Plan
+	routes        map[string]*route
 	shared        *shared
-	site          *site
+	site          *atomic.Pointer[site]
 	now           func() time.Time
 	random        io.Reader
 	logger        *zap.Logger

@@ -69,7 +69,8 @@ func forwarded(r *http.Request, name string) string {
 // localReturnTo reads an address that came with a request: a path, or a whole
 // URL of this very origin. Everything else, and the module's own routes, which
 // would lead in circles, give "/".
-func (h *Handler) localReturnTo(o origin, address string) string {
+func (h *Handler) localReturnTo(r *http.Request, address string) string {
+	o := h.originOf(r)
 	if rest, ok := strings.CutPrefix(address, o.String()); ok && (rest == "" || rest[0] == '/' || rest[0] == '?') {
 		address = rest
 		if !strings.HasPrefix(address, "/") {
@@ -77,7 +78,7 @@ func (h *Handler) localReturnTo(o origin, address string) string {
 		}
 	}
 	address = cleanReturnTo(address)
-	if path, _, _ := strings.Cut(address, "?"); h.site.routes[path] != nil {
+	if path, _, _ := strings.Cut(address, "?"); h.ownRoute(r, path) != nil {
 		return "/"
 	}
 	return address

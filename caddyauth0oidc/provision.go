@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -263,16 +264,17 @@ func (h *Handler) prepare(ctx caddy.Context) error {
 	if h.keys, err = session.NewKeyring(secrets, issuer, h.ClientID); err != nil {
 		return fmt.Errorf("secret: %w", err)
 	}
+	h.routes, h.site = h.ownRoutes(), new(atomic.Pointer[site])
 	if h.shared, err = acquireShared(issuer, h.ClientID); err != nil {
 		return err
 	}
-	h.site = joinSite(siteRoot(ctx.Modules()), h)
+	h.shared.add(h)
 	return nil
 }
 
 // Validate finds the settings that contradict each other.
 func (h *Handler) Validate() error {
-	if path, _, _ := strings.Cut(h.Logout.ReturnTo, "?"); h.site.routes[path] != nil {
+	if path, _, _ := strings.Cut(h.Logout.ReturnTo, "?"); h.routes[path] != nil {
 		return fmt.Errorf("logout return_to: %s is one of the module's own routes; choose a page of the site", path)
 	}
 	cookie := h.Session.Cookie
@@ -291,11 +293,8 @@ func (h *Handler) Validate() error {
 // Cleanup releases what is shared with other handlers. Caddy calls it after a
 // failed Provision, too.
 func (h *Handler) Cleanup() error {
-	if h.site != nil {
-		h.site.leave()
-	}
 	if h.shared == nil {
 		return nil
 	}
-	return h.shared.release()
+	return h.shared.release(h)
 }

@@ -2,8 +2,10 @@ package caddyauth0oidc
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
@@ -25,8 +27,8 @@ var offSite = map[string][]string{
 func TestReturnToNeverLeavesTheSite(t *testing.T) {
 	t.Parallel()
 	h := &Handler{Prefix: "/auth"}
-	h.site = &site{routes: h.ownRoutes()}
-	here := origin{"https", "app.example.test"}
+	h.routes, h.site = h.ownRoutes(), new(atomic.Pointer[site])
+	here := httptest.NewRequest("GET", "https://app.example.test/", nil)
 	for id, addresses := range offSite {
 		t.Run(id, func(t *testing.T) {
 			for _, address := range addresses {
@@ -41,8 +43,8 @@ func TestReturnToNeverLeavesTheSite(t *testing.T) {
 func TestReturnToKeepsAddressesOfTheSite(t *testing.T) {
 	t.Parallel()
 	h := &Handler{Prefix: "/auth"}
-	h.site = &site{routes: h.ownRoutes()}
-	here := origin{"https", "app.example.test"}
+	h.routes, h.site = h.ownRoutes(), new(atomic.Pointer[site])
+	here := httptest.NewRequest("GET", "https://app.example.test/", nil)
 	for address, want := range map[string]string{
 		"/":     "/",
 		"/deep": "/deep",

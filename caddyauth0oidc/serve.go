@@ -40,7 +40,7 @@ func visitOf(r *http.Request) *visit {
 // with the user's profile, and sends the others to the login or refuses them.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	v := h.enter(r)
-	if own := h.site.routes[originalPath(r)]; own != nil && v.refusal == nil {
+	if own := h.ownRoute(r, originalPath(r)); own != nil && v.refusal == nil {
 		return own.serve(w, r, v)
 	}
 	if !h.protects(r) {
@@ -127,7 +127,7 @@ func (h *Handler) readSession(r *http.Request, v *visit) (*session.Session, bool
 // siteSession gives the session for the module's own routes, which the
 // directives of a site share: one that any of them accepts.
 func (h *Handler) siteSession(r *http.Request, v *visit) (s *session.Session, by *Handler, ok bool) {
-	for _, other := range h.siblings() {
+	for _, other := range h.siblings(r) {
 		if s, ok := other.readSession(r, v); ok {
 			return s, other, true
 		}
@@ -150,7 +150,7 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, v *visit, ne
 	if !redirect {
 		return h.refuse(w, r, refusal{code: codeLoginRequired, status: http.StatusUnauthorized, loginURL: h.loginURL(o)})
 	}
-	returnTo := h.localReturnTo(o, originalAddress(r))
+	returnTo := h.localReturnTo(r, originalAddress(r))
 	if family := h.cookiesOf(o).Transaction; isNavigation(r) && session.SignedOut(v.cookies, family.Name) {
 		session.ClearSignedOut(w.Header(), family)
 		return h.refuse(w, r, refusal{

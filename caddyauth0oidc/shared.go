@@ -2,7 +2,9 @@ package caddyauth0oidc
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -23,12 +25,15 @@ type shared struct {
 	spent  spent
 	key    string
 	now    func() time.Time
+
+	mu       sync.RWMutex
+	handlers map[string][]*Handler // by Handler.key, the newest last
 }
 
 func acquireShared(issuer, clientID string) (*shared, error) {
 	key := strconv.Itoa(len(issuer)) + ":" + issuer + clientID
 	value, _, err := pool.LoadOrNew(key, func() (caddy.Destructor, error) {
-		s := &shared{key: key, now: time.Now}
+		s := &shared{key: key, now: time.Now, handlers: make(map[string][]*Handler)}
 		t, err := tenant.New(tenant.Config{Issuer: issuer, Now: func() time.Time { return s.now() }})
 		if err != nil {
 			return nil, fmt.Errorf("preparing the tenant: %w", err)
@@ -46,10 +51,48 @@ func acquireShared(issuer, clientID string) (*shared, error) {
 	return value.(*shared), nil
 }
 
-// release gives back one hold on what is shared.
-func (s *shared) release() error {
+// add makes a handler known, from when on others may use it.
+func (s *shared) add(h *Handler) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handlers[h.key] = append(s.handlers[h.key], h)
+}
+
+// release gives the handler's place free. The same configuration may be there
+// more than once: a reload loads the new one before it ends the old one, and
+// ends the new one when another part of it fails.
+func (s *shared) release(h *Handler) error {
+	s.mu.Lock()
+	s.handlers[h.key] = slices.DeleteFunc(s.handlers[h.key], func(other *Handler) bool { return other == h })
+	if len(s.handlers[h.key]) == 0 {
+		delete(s.handlers, h.key)
+	}
+	s.mu.Unlock()
 	_, err := pool.Delete(s.key)
 	return err
+}
+
+// handler gives the newest handler of that key, or nil.
+func (s *shared) handler(key string) *Handler {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	same := s.handlers[key]
+	if len(same) == 0 {
+		return nil
+	}
+	return same[len(same)-1]
+}
+
+// all gives the newest handler of each key.
+func (s *shared) all() []*Handler {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var found []*Handler
+	for _, key := range slices.Sorted(maps.Keys(s.handlers)) {
+		same := s.handlers[key]
+		found = append(found, same[len(same)-1])
+	}
+	return found
 }
 
 // Destruct is called when the last handler is gone.

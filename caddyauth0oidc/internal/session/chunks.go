@@ -70,9 +70,13 @@ func (c Cookie) survey(lines []string) (present, others int) {
 	for _, line := range lines {
 		others += len(line)
 	}
+	var seen [10]bool
 	eachCookie(lines, c.Name, func(suffix, value string) {
-		if _, ok := chunkNumber(suffix); ok || suffix == "" {
-			present++
+		if i, ok := chunkNumber(suffix); ok || suffix == "" {
+			if !seen[i] {
+				seen[i] = true
+				present++
+			}
 			others -= len(c.Name) + len(suffix) + len("=; ") + len(value)
 		}
 	})
