@@ -22,7 +22,7 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request, v *visit
 	if err != nil {
 		return h.refuse(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, cause: err, again: "/"})
 	}
-	began, state := h.beganBy(r, query["state"])
+	began, state := h.beganBy(v, query["state"])
 	if began == nil || (query["code"] == "") == (query["error"] == "") {
 		return h.refuse(w, r, refusal{code: codeBadState, status: http.StatusBadRequest, again: "/"})
 	}
@@ -33,8 +33,8 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request, v *visit
 // stands, or, after a change of the configuration, one of this site with the same
 // connection, or else one that can open the state. Directives that share this
 // route need share nothing else.
-func (h *Handler) beganBy(r *http.Request, sealed string) (*Handler, session.State) {
-	for _, opener := range append(h.siblings(r), h.shared.all()...) {
+func (h *Handler) beganBy(v *visit, sealed string) (*Handler, session.State) {
+	for _, opener := range append(h.siblings(v), h.shared.all()...) {
 		state, ok := opener.keys.OpenState(sealed)
 		if !ok {
 			continue
@@ -42,7 +42,7 @@ func (h *Handler) beganBy(r *http.Request, sealed string) (*Handler, session.Sta
 		if began := h.shared.handler(state.Handler); began != nil && began.Prefix == h.Prefix {
 			return began, state
 		}
-		if other := h.siblingWith(r, state.Connection); other != nil {
+		if other := h.siblingWith(v, state.Connection); other != nil {
 			return other, state
 		}
 		return opener, state

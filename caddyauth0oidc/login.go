@@ -39,7 +39,7 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) e
 	case connection == "":
 		connection = h.Connections[0].Name
 	case !h.connections.Has(connection):
-		if owner = h.siblingWith(r, connection); owner == nil {
+		if owner = h.siblingWith(v, connection); owner == nil {
 			return h.refuse(w, r, refusal{code: codeUnknownConnection, status: http.StatusBadRequest, again: h.Prefix + "/login"})
 		}
 	}

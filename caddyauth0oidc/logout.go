@@ -52,7 +52,7 @@ func isOwnNavigation(r *http.Request) bool {
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, v *visit, status int) error {
 	request := tenant.LogoutRequest{Strategy: h.Logout.Strategy, ReturnTo: h.originOf(r).String() + h.Logout.ReturnTo}
 	ended, newest := 0, time.Time{}
-	for _, other := range h.siblings(r) {
+	for _, other := range h.siblings(v) {
 		if s, ok := other.endSession(w, r, v); ok {
 			if ended++; s.Login.After(newest) { // the tenant knows the latest login only
 				request.SID, newest = s.SID, s.Login

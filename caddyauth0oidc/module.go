@@ -128,7 +128,7 @@ type Handler struct {
 	plan          *upstream.Plan
 	routes        map[string]*route
 	shared        *shared
-	site          *atomic.Pointer[site]
+	place         *atomic.Pointer[place]
 	now           func() time.Time
 	random        io.Reader
 	logger        *zap.Logger

@@ -78,7 +78,7 @@ func (h *Handler) localReturnTo(r *http.Request, address string) string {
 		}
 	}
 	address = cleanReturnTo(address)
-	if path, _, _ := strings.Cut(address, "?"); h.ownRoute(r, path) != nil {
+	if path, _, _ := strings.Cut(address, "?"); h.ownRoute(visitOf(r), path) != nil {
 		return "/"
 	}
 	return address

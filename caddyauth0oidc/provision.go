@@ -264,7 +264,7 @@ func (h *Handler) prepare(ctx caddy.Context) error {
 	if h.keys, err = session.NewKeyring(secrets, issuer, h.ClientID); err != nil {
 		return fmt.Errorf("secret: %w", err)
 	}
-	h.routes, h.site = h.ownRoutes(), new(atomic.Pointer[site])
+	h.routes, h.place = h.ownRoutes(), new(atomic.Pointer[place])
 	if h.shared, err = acquireShared(issuer, h.ClientID); err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
@@ -27,7 +26,7 @@ var offSite = map[string][]string{
 func TestReturnToNeverLeavesTheSite(t *testing.T) {
 	t.Parallel()
 	h := &Handler{Prefix: "/auth"}
-	h.routes, h.site = h.ownRoutes(), new(atomic.Pointer[site])
+	h.routes = h.ownRoutes()
 	here := httptest.NewRequest("GET", "https://app.example.test/", nil)
 	for id, addresses := range offSite {
 		t.Run(id, func(t *testing.T) {
@@ -43,7 +42,7 @@ func TestReturnToNeverLeavesTheSite(t *testing.T) {
 func TestReturnToKeepsAddressesOfTheSite(t *testing.T) {
 	t.Parallel()
 	h := &Handler{Prefix: "/auth"}
-	h.routes, h.site = h.ownRoutes(), new(atomic.Pointer[site])
+	h.routes = h.ownRoutes()
 	here := httptest.NewRequest("GET", "https://app.example.test/", nil)
 	for address, want := range map[string]string{
 		"/":     "/",

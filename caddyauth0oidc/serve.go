@@ -20,6 +20,7 @@ const visitVar = "auth0_oidc"
 // visit is what the handlers of one request know of it.
 type visit struct {
 	cookies  []string // the Cookie header as it came, before ours were removed
+	site     *site    // where the first directive met it
 	identity *identity
 	applied  []*upstream.Plan // whose headers were set
 	query    string           // of one of our own routes, as it came
@@ -40,7 +41,7 @@ func visitOf(r *http.Request) *visit {
 // with the user's profile, and sends the others to the login or refuses them.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	v := h.enter(r)
-	if own := h.ownRoute(r, originalPath(r)); own != nil && v.refusal == nil {
+	if own := h.ownRoute(v, originalPath(r)); own != nil && v.refusal == nil {
 		return own.serve(w, r, v)
 	}
 	if !h.protects(r) {
@@ -66,18 +67,24 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // that was stripped, as by handle_path, cannot be told from a rewrite such as
 // that of /admin/index.php to /index.php. One whose matchers fail is protected.
 func (h *Handler) protects(r *http.Request) bool {
+	before := original(r)
 	if h.matches(r) {
 		return true
 	}
-	before := original(r)
-	if before.Method == r.Method && before.URL.RawQuery == r.URL.RawQuery && before.URL.Path == r.URL.Path {
+	if before.Method == r.Method && before.URL.RequestURI() == r.URL.RequestURI() {
 		return false
 	}
-	// In place, because placeholders of matchers look at this very request.
+	return asItCame(r, func() bool { return h.matches(r) })
+}
+
+// asItCame asks about the request as it was before any rewrite. It is changed in
+// place, because placeholders of matchers look at this very request.
+func asItCame(r *http.Request, question func() bool) bool {
+	before := original(r)
 	method, address := r.Method, *r.URL
 	r.Method, *r.URL = before.Method, *before.URL
 	defer func() { r.Method, *r.URL = method, address }()
-	return h.matches(r)
+	return question()
 }
 
 func (h *Handler) matches(r *http.Request) bool {
@@ -93,7 +100,7 @@ func (h *Handler) matches(r *http.Request) bool {
 func (h *Handler) enter(r *http.Request) *visit {
 	v := visitOf(r)
 	if v == nil {
-		v = &visit{cookies: r.Header["Cookie"]}
+		v = &visit{cookies: r.Header["Cookie"], site: h.siteOf(r)}
 		caddyhttp.SetVar(r.Context(), visitVar, v)
 		replacerOf(r).Map(v.placeholder)
 	}
@@ -127,7 +134,7 @@ func (h *Handler) readSession(r *http.Request, v *visit) (*session.Session, bool
 // siteSession gives the session for the module's own routes, which the
 // directives of a site share: one that any of them accepts.
 func (h *Handler) siteSession(r *http.Request, v *visit) (s *session.Session, by *Handler, ok bool) {
-	for _, other := range h.siblings(r) {
+	for _, other := range h.siblings(v) {
 		if s, ok := other.readSession(r, v); ok {
 			return s, other, true
 		}

@@ -1,6 +1,7 @@
 package caddyauth0oidc
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 
@@ -14,48 +15,78 @@ type site struct {
 	routes   map[string]*route // their own routes; the first directive has a path
 }
 
-// siteOf gives the directive's site. A handler is not told where it stands, so
-// the server's routes are looked through at the first request.
+// place is where in a server a directive stands: in one site, or, as part of a
+// named route, in several.
+type place struct {
+	server *caddyhttp.Server
+	sites  []located
+}
+
+type located struct {
+	matchers caddyhttp.MatcherSets
+	site     *site
+}
+
+// siteOf gives the site in which the directive has met the request. A handler is
+// not told where it stands, so the server's routes are looked through at the
+// first request.
 func (h *Handler) siteOf(r *http.Request) *site {
-	if s := h.site.Load(); s != nil {
-		return s
+	server, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	at := h.place.Load()
+	if at == nil || at.server != server {
+		at = &place{server: server, sites: locate(server, h)}
+		h.place.Store(at)
 	}
-	var found []*Handler
-	if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+	if len(at.sites) > 1 {
+		for _, one := range at.sites {
+			if asItCame(r, func() bool { return one.matchers.AnyMatch(r) }) {
+				return one.site
+			}
+		}
+	}
+	return at.sites[0].site
+}
+
+// locate finds the sites of a directive, at least one.
+func locate(server *caddyhttp.Server, h *Handler) []located {
+	var found []located
+	if server != nil {
 		if found = neighbours(server, server.Routes, h); found == nil && server.Errors != nil {
 			found = neighbours(server, server.Errors.Routes, h)
 		}
 	}
 	if found == nil { // in a module that keeps its routes to itself
-		found = []*Handler{h}
+		found = []located{{site: newSite([]*Handler{h})}}
 	}
-	s := &site{handlers: found, routes: make(map[string]*route)}
-	for _, other := range slices.Backward(found) {
-		for path, own := range other.routes {
-			s.routes[path] = own
-		}
+	return found
+}
+
+func newSite(handlers []*Handler) *site {
+	s := &site{handlers: handlers, routes: make(map[string]*route)}
+	for _, h := range slices.Backward(handlers) {
+		maps.Copy(s.routes, h.routes)
 	}
-	h.site.Store(s)
 	return s
 }
 
-// neighbours gives the directives of h's site, or nil when h is not among the
-// routes. The Caddyfile adapter makes of each site one terminal route; what
-// stands beside such routes is the server's only site.
-func neighbours(server *caddyhttp.Server, routes caddyhttp.RouteList, h *Handler) []*Handler {
+// neighbours gives the sites of h among the routes. The Caddyfile adapter makes of
+// each site one terminal route; what stands beside such routes is the server's
+// only site.
+func neighbours(server *caddyhttp.Server, routes caddyhttp.RouteList, h *Handler) []located {
+	var found []located
 	var beside []*Handler
 	for _, one := range routes {
-		found := directives(server, caddyhttp.RouteList{one}, nil)
+		handlers := directives(server, caddyhttp.RouteList{one}, nil)
 		if !one.Terminal {
-			beside = append(beside, found...)
-		} else if slices.Contains(found, h) {
-			return found
+			beside = append(beside, handlers...)
+		} else if slices.Contains(handlers, h) {
+			found = append(found, located{one.MatcherSets, newSite(handlers)})
 		}
 	}
 	if slices.Contains(beside, h) {
-		return beside
+		found = append(found, located{site: newSite(beside)})
 	}
-	return nil
+	return found
 }
 
 // directives finds the handlers of this module in routes, their subroutes and the
@@ -80,19 +111,19 @@ func directives(server *caddyhttp.Server, routes caddyhttp.RouteList, invoked []
 }
 
 // ownRoute gives the route of this module that has the path: of this directive,
-// or else of another one of its site.
-func (h *Handler) ownRoute(r *http.Request, path string) *route {
-	if own := h.routes[path]; own != nil {
+// or else of another one of the site.
+func (h *Handler) ownRoute(v *visit, path string) *route {
+	if own := h.routes[path]; own != nil || v == nil {
 		return own
 	}
-	return h.siteOf(r).routes[path]
+	return v.site.routes[path]
 }
 
-// siblings are the directives of the site, h among them, that share its tenant,
+// siblings are the directives of the visited site that share this one's tenant,
 // client and routes.
-func (h *Handler) siblings(r *http.Request) []*Handler {
+func (h *Handler) siblings(v *visit) []*Handler {
 	var found []*Handler
-	for _, other := range h.siteOf(r).handlers {
+	for _, other := range v.site.handlers {
 		if other.shared == h.shared && other.Prefix == h.Prefix {
 			found = append(found, other)
 		}
@@ -101,8 +132,8 @@ func (h *Handler) siblings(r *http.Request) []*Handler {
 }
 
 // siblingWith gives the sibling with the given connection, or nil.
-func (h *Handler) siblingWith(r *http.Request, connection string) *Handler {
-	for _, other := range h.siblings(r) {
+func (h *Handler) siblingWith(v *visit, connection string) *Handler {
+	for _, other := range h.siblings(v) {
 		if other.connections.Has(connection) {
 			return other
 		}

@@ -3,6 +3,7 @@ package caddyauth0oidc
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 )
 
@@ -113,5 +114,85 @@ func TestRewriteTargetsAreNoWayAroundTheMatcher(t *testing.T) {
 		if response, _ := w.send(w.browser(), "GET", path, nil); response.StatusCode != http.StatusUnauthorized || len(w.app.take()) != 0 {
 			t.Errorf("INV-01: %s: %s gives %d", line, path, response.StatusCode)
 		}
+	}
+}
+
+const twoDirectives = `auth0_oidc /a/*
+auth0_oidc /b/* {
+connection partners
+headers {
+prefix X-Partner-
+}
+}
+reverse_proxy UPSTREAM
+handle_errors {
+reverse_proxy UPSTREAM
+}`
+
+// A callback of a login that was begun on another site is refused with the
+// cleaning of this one.
+func TestCallbackOfAnotherSiteIsCleanedForThisOne(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withGlobal(globalTenant), withSite(twoDirectives+"\n}\nhttps://other.example.test {\nauth0_oidc\nreverse_proxy UPSTREAM"))
+	w.network.Handle("other.example.test", w.server)
+	b := w.browser()
+	u, _ := url.Parse(w.step(b, "https://other.example.test/x").Location())
+	var pending []string
+	for _, c := range b.Cookies("https://other.example.test/") {
+		pending = append(pending, c.Name+"="+c.Value)
+	}
+	w.send(w.browser(), "GET", "/auth/callback?error=access_denied&state="+url.QueryEscape(u.Query().Get("state")), map[string]string{
+		"Cookie": strings.Join(pending, "; "), "X-Partner-User-Id": "evil",
+	})
+	if seen := w.app.take(); len(seen) != 1 || seen[0].header["X-Partner-User-Id"] != nil {
+		t.Errorf("the error route got %+v", seen)
+	}
+}
+
+// What one server's request finds out is not taken for another server's.
+func TestSiteOfAReloadedDirective(t *testing.T) {
+	t.Parallel()
+	setup := worldSetup{base: "https://app.example.test", global: globalTenant, site: twoDirectives}
+	w := newWorld(t, withGlobal(setup.global), withSite(setup.site))
+	old := w.server
+	b := w.browser()
+	callback := w.callbackOf(b, "/a/x", w.pair.User)
+	w.load(setup)
+	w.network.Handle("app.example.test", old) // a request that the old server still has
+	w.step(b, callback)
+	w.network.Handle("app.example.test", w.server)
+	w.app.take()
+	w.send(w.browser(), "GET", "/a/x", map[string]string{"X-Partner-User-Id": "evil"})
+	if seen := w.app.take(); len(seen) != 1 || seen[0].header["X-Partner-User-Id"] != nil {
+		t.Errorf("the error route got %+v", seen)
+	}
+	if page := w.step(w.browser(), w.base+"/auth/login?connection=partners"); page.Status != http.StatusFound {
+		t.Errorf("the other directive is not found: %d", page.Status)
+	}
+}
+
+// A named route that several sites invoke is part of each of them.
+func TestNamedRouteOfSeveralSites(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withGlobal(globalTenant+"\n}\n&(gate) {\nauth0_oidc /a/*\n}\nhttps://another.example.test {\ninvoke gate\nauth0_oidc /c/* {\nprefix /foreign\nclient_id another\n}\nreverse_proxy UPSTREAM"),
+		withSite("invoke gate\nauth0_oidc /b/* {\nconnection partners\nheaders {\nprefix X-Partner-\n}\n}\nreverse_proxy UPSTREAM\nhandle_errors {\nreverse_proxy UPSTREAM\n}"))
+	w.send(w.browser(), "GET", "/a/x", map[string]string{"X-Partner-User-Id": "evil"})
+	if seen := w.app.take(); len(seen) != 1 || seen[0].header["X-Partner-User-Id"] != nil {
+		t.Errorf("the error route got %+v", seen)
+	}
+	if page := w.step(w.browser(), w.base+"/auth/login?connection=partners"); page.Status != http.StatusFound {
+		t.Errorf("the site's own connection: %d", page.Status)
+	}
+	if response, _ := w.send(w.browser(), "GET", "/foreign/login", nil); response.StatusCode != http.StatusOK || len(w.app.take()) != 1 {
+		t.Errorf("a path of the other site's: %d", response.StatusCode)
+	}
+}
+
+// A rewrite that changes nothing but the spelling of a path is one, too.
+func TestRewriteOfTheSpellingIsNoWayAround(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSite("@p path /api%2F*\nroute {\nrewrite * {path}\nauth0_oidc @p {\nSETTINGS\n}\nreverse_proxy UPSTREAM\n}"))
+	if response, _ := w.send(w.browser(), "GET", "/api%2Fx", nil); response.StatusCode != http.StatusUnauthorized {
+		t.Errorf("status %d", response.StatusCode)
 	}
 }
