@@ -19,6 +19,8 @@
 // One request: headers that are ours are removed, whoever sent them (serve.go);
 // a path that is ours is answered here (login.go, callback.go, logout.go,
 // profileroute.go); otherwise the session is read and judged, the identity is
-// set (identity.go), and the next handler runs. Whoever may not pass is
-// answered in refuse.go.
+// set (identity.go), and the next handler runs. Whoever may not pass is sent to
+// the login or answered in refuse.go, first of all by the site's own error routes
+// (errorroutes.go). The directives of one site know each other (site.go); what
+// all directives of a tenant and client share outlives reloads (shared.go).
 package caddyauth0oidc

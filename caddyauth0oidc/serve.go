@@ -67,10 +67,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // that was stripped, as by handle_path, cannot be told from a rewrite such as
 // that of /admin/index.php to /index.php. One whose matchers fail is protected.
 func (h *Handler) protects(r *http.Request) bool {
-	before := original(r)
 	if h.matches(r) {
 		return true
 	}
+	before := original(r)
 	if before.Method == r.Method && before.URL.RequestURI() == r.URL.RequestURI() {
 		return false
 	}
