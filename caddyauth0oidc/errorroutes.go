@@ -18,7 +18,7 @@ func (h *Handler) answeredByErrorRoutes(w http.ResponseWriter, r *http.Request, 
 	if !ok || server.Errors == nil || len(server.Errors.Routes) == 0 {
 		return false
 	}
-	for _, other := range visitOf(r).site.handlers { // they have not seen the request, and will not
+	for _, other := range everyDirective(server, r) { // they may not have seen the request, and may not
 		other.clean(r)
 	}
 	before := w.Header().Clone()

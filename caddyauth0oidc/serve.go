@@ -71,7 +71,7 @@ func (h *Handler) protects(r *http.Request) bool {
 		return true
 	}
 	before := original(r)
-	if before.Method == r.Method && before.URL.RequestURI() == r.URL.RequestURI() {
+	if before.Method == r.Method && before.URL.Path == r.URL.Path && before.URL.RequestURI() == r.URL.RequestURI() {
 		return false
 	}
 	return asItCame(r, func() bool { return h.matches(r) })

@@ -123,9 +123,24 @@ func (h *Handler) ownRoute(v *visit, path string) *route {
 // client and routes.
 func (h *Handler) siblings(v *visit) []*Handler {
 	var found []*Handler
+	if !slices.Contains(v.site.handlers, h) { // it stands elsewhere, as in an error route
+		found = append(found, h)
+	}
 	for _, other := range v.site.handlers {
 		if other.shared == h.shared && other.Prefix == h.Prefix {
 			found = append(found, other)
+		}
+	}
+	return found
+}
+
+// everyDirective gives the directives of whatever the server would do with the
+// request, error routes included.
+func everyDirective(server *caddyhttp.Server, r *http.Request) []*Handler {
+	var found []*Handler
+	for _, one := range slices.Concat(server.Routes, server.Errors.Routes) {
+		if !one.Terminal || asItCame(r, func() bool { return one.MatcherSets.AnyMatch(r) }) {
+			found = append(found, directives(server, caddyhttp.RouteList{one}, nil)...)
 		}
 	}
 	return found

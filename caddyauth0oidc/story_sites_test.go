@@ -109,6 +109,7 @@ func TestRewriteTargetsAreNoWayAroundTheMatcher(t *testing.T) {
 		"uri /api/* strip_prefix /api": "/api/users",
 		"rewrite /api/* /index.php":    "/api/x/index.php",
 		"rewrite /api/* /":             "/api/secret/",
+		"uri path_regexp ^/api/$ \"\"": "/api/",
 	} {
 		w := newWorld(t, withSite(line+"\nauth0_oidc /api/* {\nSETTINGS\n}\nreverse_proxy UPSTREAM"))
 		if response, _ := w.send(w.browser(), "GET", path, nil); response.StatusCode != http.StatusUnauthorized || len(w.app.take()) != 0 {
@@ -194,5 +195,76 @@ func TestRewriteOfTheSpellingIsNoWayAround(t *testing.T) {
 	w := newWorld(t, withSite("@p path /api%2F*\nroute {\nrewrite * {path}\nauth0_oidc @p {\nSETTINGS\n}\nreverse_proxy UPSTREAM\n}"))
 	if response, _ := w.send(w.browser(), "GET", "/api%2Fx", nil); response.StatusCode != http.StatusUnauthorized {
 		t.Errorf("status %d", response.StatusCode)
+	}
+}
+
+// A path that a rewrite has emptied is not the one that was asked for.
+func TestRewriteToNothingIsNoWayAround(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSite("@p path /\nuri path_regexp ^/$ \"\"\nauth0_oidc @p {\nSETTINGS\n}\nreverse_proxy UPSTREAM"))
+	if response, _ := w.send(w.browser(), "GET", "/", nil); response.StatusCode != http.StatusUnauthorized || len(w.app.take()) != 0 {
+		t.Errorf("INV-01: status %d", response.StatusCode)
+	}
+}
+
+// A directive that stands in the error routes alone ends its own sessions.
+func TestLogoutOfADirectiveInErrorRoutes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withGlobal(globalTenant), withSite(`auth0_oidc /a/* {
+prefix /main
+}
+error /b/* 404
+error /auth/* 404
+reverse_proxy UPSTREAM
+handle_errors {
+auth0_oidc {
+session {
+cookie {
+name other
+}
+}
+}
+reverse_proxy UPSTREAM
+}`))
+	b := w.browser()
+	if page := w.signIn(b, "/b/x", w.pair.User); page.Status != http.StatusOK {
+		t.Fatalf("%d %s", page.Status, page.URL)
+	}
+	if response, body := w.send(b, "GET", "/auth/profile", nil); response.StatusCode != http.StatusOK || !strings.Contains(body, "user_id") {
+		t.Errorf("profile: %d %s", response.StatusCode, body)
+	}
+	w.send(b, "POST", "/auth/logout", map[string]string{"Sec-Fetch-Site": "same-origin"})
+	if response, _ := w.send(b, "GET", "/b/x", nil); response.StatusCode != http.StatusUnauthorized {
+		t.Errorf("after the logout: %d", response.StatusCode)
+	}
+}
+
+// A refusal from within the error routes is cleaned for the site's other
+// directives as well.
+func TestRefusalInErrorRoutesIsCleanedForTheWholeSite(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withGlobal(globalTenant), withSite(`handle /b/* {
+auth0_oidc {
+connection partners
+headers {
+prefix X-Partner-
+}
+}
+reverse_proxy UPSTREAM
+}
+handle {
+error 404
+}
+handle_errors 404 {
+auth0_oidc
+reverse_proxy UPSTREAM
+}
+handle_errors 401 {
+reverse_proxy UPSTREAM
+}`))
+	w.send(w.browser(), "GET", "/x", map[string]string{"X-Partner-User-Id": "evil", "X-Auth0-User-Id": "evil"})
+	seen := w.app.take()
+	if len(seen) != 1 || seen[0].header["X-Partner-User-Id"] != nil || seen[0].header["X-Auth0-User-Id"] != nil {
+		t.Errorf("INV-02: the error route got %+v", seen)
 	}
 }
