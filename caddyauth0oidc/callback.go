@@ -56,8 +56,8 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query
 	state.ReturnTo = h.localReturnTo(r, state.ReturnTo)
 	family := h.cookiesOf(o).Transaction
 	t, ok := h.keys.ReadTransaction(v.cookies, family.Name, state.Transaction, h.now())
-	if !ok || !h.shared.spent.claim(t.ID, h.now(), session.TransactionLifetime) {
-		return h.lateCallback(w, r, v, state)
+	if !ok || !h.shared.spent.claim(t.ID, h.now(), session.TransactionLifetime) { // over, or begun in another browser
+		return h.goOn(w, r, v, state, h.following(attemptOf(state)))
 	}
 	session.ClearTransaction(w.Header(), family, t.ID)
 	if err := h.checkIssuer(r.Context(), query); err != nil {
@@ -77,24 +77,18 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query
 	return h.signIn(w, r, v, s, state, t.Started)
 }
 
-// lateCallback answers a callback whose login is over, or was begun in another
-// browser. It leads to where the user wanted to go and never signs anybody in.
-func (h *Handler) lateCallback(w http.ResponseWriter, r *http.Request, v *visit, state session.State) error {
-	attempt := session.Attempts{Count: state.Attempt, First: state.First}
-	if _, ok := h.readSession(r, v); !ok && h.isLoop(attempt) {
-		return h.refuse(w, r, refusal{code: codeLoop, status: http.StatusBadRequest, again: state.ReturnTo})
-	}
-	return h.goOn(w, r, v, state, h.following(attempt))
-}
-
-// goOn leads to where the user wanted to go: directly if a session is alive, and
-// otherwise by a new login.
-func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, v *visit, state session.State, attempt session.Attempts) error {
+// goOn leads from a login that came to nothing to where the user wanted to go:
+// directly if a session is alive, and otherwise by the next login. It never signs
+// anybody in.
+func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, v *visit, state session.State, next session.Attempts) error {
 	if _, ok := h.readSession(r, v); ok {
 		redirect(w, state.ReturnTo, http.StatusFound)
 		return nil
 	}
-	return h.startLogin(w, r, v, login{returnTo: state.ReturnTo, connection: h.Connections[0].Name, attempt: attempt})
+	if h.isLoop(attemptOf(state)) {
+		return h.refuse(w, r, refusal{code: codeLoop, status: http.StatusBadRequest, again: state.ReturnTo})
+	}
+	return h.startLogin(w, r, v, login{returnTo: state.ReturnTo, connection: h.Connections[0].Name, attempt: next})
 }
 
 // isSpent tells whether the tenant does not know the code, or no longer.
@@ -161,7 +155,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, s *se
 	if err != nil {
 		return h.refuse(w, r, h.failedLogin(err, state.ReturnTo))
 	}
-	attempt := session.Attempts{Count: state.Attempt, First: state.First}
+	attempt := attemptOf(state)
 	if err := h.keys.WriteAttempts(w.Header(), family.Transaction, attempt); err != nil {
 		return h.refuse(w, r, h.failedLogin(err, state.ReturnTo))
 	}

@@ -18,7 +18,7 @@ func (h *Handler) answeredByErrorRoutes(w http.ResponseWriter, r *http.Request, 
 	if !ok || server.Errors == nil || len(server.Errors.Routes) == 0 {
 		return false
 	}
-	for _, other := range everyDirective(server, r) { // they may not have seen the request, and may not
+	for _, other := range everyDirective(server, r) { // not each of them has seen the request
 		other.clean(r)
 	}
 	before := w.Header().Clone()

@@ -21,7 +21,7 @@ import (
 
 // This file says which values of a setting are possible. The Caddyfile's parser
 // asks as soon as a value stands there in full, so that the error has its line;
-// Validate asks again once placeholders and environment are known.
+// Provision asks again once placeholders and environment are known.
 
 func checkDomain(domain string) error {
 	_, err := tenant.IssuerOf(domain)
@@ -74,10 +74,8 @@ func checkSecrets(secrets []string) error {
 	return err
 }
 
-var unauthenticatedModes = []string{"auto", "redirect", "401", "pass"}
-
 func checkUnauthenticated(mode string) error {
-	return oneOf(mode, unauthenticatedModes)
+	return oneOf(mode, []string{"auto", "redirect", "401", "pass"})
 }
 
 func checkHeaderPrefix(prefix string) error {
@@ -112,7 +110,7 @@ func checkCookieDomain(domain string) error {
 }
 
 func checkLogoutStrategy(strategy string) error {
-	return oneOf(strategy, []string{"auto", "oidc", "v2"})
+	return oneOf(strategy, []string{tenant.LogoutAuto, tenant.LogoutOIDC, tenant.LogoutV2})
 }
 
 func checkReturnTo(path string) error {

@@ -26,6 +26,11 @@ func (h *Handler) nextAttempt(r *http.Request, v *visit) session.Attempts {
 	return session.Attempts{First: h.now()}
 }
 
+// attemptOf gives the attempt that a login was, as its state carries it.
+func attemptOf(state session.State) session.Attempts {
+	return session.Attempts{Count: state.Attempt, First: state.First}
+}
+
 // following counts one more attempt after the given one, or begins anew when
 // that was too long ago to be a loop.
 func (h *Handler) following(last session.Attempts) session.Attempts {

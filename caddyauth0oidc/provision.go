@@ -105,16 +105,16 @@ func (h *Handler) fillDefaults() {
 		h.Scopes = []string{"openid", "profile", "email"}
 	}
 	for i := range h.Connections {
-		orText(&h.Connections[i].Strategy, "auto")
+		orText(&h.Connections[i].Strategy, policy.StrategyAuto)
 	}
 	orDuration(&h.Session.Idle, 24*time.Hour)
 	orDuration(&h.Session.Absolute, 72*time.Hour)
 	orText(&h.Session.Cookie.Name, "auth0_session")
 	orText(&h.Session.Cookie.SameSite, "lax")
 	orText(&h.Unauthenticated, "auto")
-	orText(&h.Headers.Prefix, "X-Auth0-")
+	orText(&h.Headers.Prefix, upstream.DefaultPrefix)
 	orText(&h.Prefix, "/auth")
-	orText(&h.Logout.Strategy, "auto")
+	orText(&h.Logout.Strategy, tenant.LogoutAuto)
 	orText(&h.Logout.ReturnTo, "/")
 }
 

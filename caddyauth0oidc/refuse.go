@@ -131,8 +131,11 @@ func wantsPage(r *http.Request) bool {
 	return isNavigation(&asGet)
 }
 
+// uncached is the Cache-Control of answers that are for one user, once.
+const uncached = "private, no-store"
+
 // noStore keeps an answer out of every cache, shared or private.
 func noStore(header http.Header) {
-	header.Set("Cache-Control", "private, no-store")
+	header.Set("Cache-Control", uncached)
 	header.Del("Etag")
 }

@@ -70,7 +70,7 @@ func (w *renewal) addCookies() {
 	for _, name := range []string{"Cdn-Cache-Control", "Surrogate-Control", "Expires", "Pragma"} {
 		header.Del(name)
 	}
-	header.Set("Cache-Control", "private, no-store")
+	header.Set("Cache-Control", uncached)
 }
 
 func (w *renewal) Write(b []byte) (int, error) {

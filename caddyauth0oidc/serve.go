@@ -203,19 +203,19 @@ func isPrefetch(r *http.Request) bool {
 	return false
 }
 
-// original gives the request as it was before any rewrite: our routes are
+// arrival is what of a request rewrites may change.
+type arrival struct {
+	Method string
+	URL    *url.URL
+}
+
+// original gives what rewrites may have changed, as it was before: our routes are
 // found, and the user is sent back, by what the browser asked for.
 func original(r *http.Request) arrival {
 	if before, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
 		return arrival{before.Method, before.URL}
 	}
 	return arrival{r.Method, r.URL}
-}
-
-// arrival is what of a request rewrites may change.
-type arrival struct {
-	Method string
-	URL    *url.URL
 }
 
 func originalPath(r *http.Request) string { return original(r).URL.EscapedPath() }
