@@ -18,7 +18,9 @@ func (h *Handler) answeredByErrorRoutes(w http.ResponseWriter, r *http.Request, 
 	if !ok || server.Errors == nil || len(server.Errors.Routes) == 0 {
 		return false
 	}
-	for _, other := range everyDirective(server, r) { // not each of them has seen the request
+	// Not each of them has seen the request. Those of this site need no matcher,
+	// which might look at a Host that was rewritten.
+	for _, other := range append(everyDirective(server, r), visitOf(r).site.handlers...) {
 		other.clean(r)
 	}
 	before := w.Header().Clone()

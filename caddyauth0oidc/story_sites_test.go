@@ -268,3 +268,38 @@ reverse_proxy UPSTREAM
 		t.Errorf("INV-02: the error route got %+v", seen)
 	}
 }
+
+// A Host that was rewritten for the upstream does not hide the site from its own
+// cleaning, when the error routes of a broader site take over.
+func TestRewrittenHostIsCleanedForItsSite(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withGlobal(globalTenant), withSite(`route {
+request_header Host backend.internal
+auth0_oidc /a/*
+auth0_oidc /b/* {
+connection partners
+headers {
+prefix X-Partner-
+}
+session {
+cookie {
+name sid
+}
+}
+}
+reverse_proxy UPSTREAM
+}
+}
+https:// {
+respond hi
+handle_errors {
+reverse_proxy UPSTREAM
+}`))
+	w.send(w.browser(), "GET", "/a/x", map[string]string{
+		"X-Partner-User-Id": "evil", "X-Auth0-User-Id": "evil", "Cookie": "sid=own; __Host-sid=own; theirs=1",
+	})
+	seen := w.app.take()
+	if len(seen) != 1 || seen[0].header["X-Partner-User-Id"] != nil || seen[0].header["X-Auth0-User-Id"] != nil || seen[0].header.Get("Cookie") != "theirs=1" {
+		t.Errorf("INV-02, INV-03: the error route got %+v", seen)
+	}
+}
