@@ -48,26 +48,43 @@ func (p *Profile) Claim(path string) (any, bool) {
 		v := value(p)
 		return v, v != nil
 	}
-	v := descend(p.claims(), path)
+	return p.Claims().Find(path)
+}
+
+// Claims are all claims of a profile, decoded once for several questions.
+type Claims struct {
+	profile *Profile
+	extra   map[string]any
+}
+
+// Claims decodes the extra claims. Those that are no JSON object count as not sent.
+func (p *Profile) Claims() *Claims {
+	extra, _ := decode(p.Extra).(map[string]any)
+	return &Claims{p, extra}
+}
+
+// Find answers as Profile.Claim does.
+func (c *Claims) Find(path string) (any, bool) {
+	v, rest, more := member(c.named, path)
+	if more {
+		v = descend(v, rest)
+	}
 	return v, v != nil
 }
 
-func (p *Profile) claims() map[string]any {
-	claims, _ := decode(p.Extra).(map[string]any)
-	if claims == nil {
-		claims = make(map[string]any, len(own))
+func (c *Claims) named(name string) (any, bool) {
+	if value, known := own[name]; known {
+		return value(c.profile), true
 	}
-	for name, value := range own {
-		claims[name] = value(p)
-	}
-	return claims
+	v, ok := c.extra[name]
+	return v, ok
 }
 
 func descend(v any, path string) any {
 	for more := true; more; {
 		switch node := v.(type) {
 		case map[string]any:
-			v, path, more = member(node, path)
+			v, path, more = member(func(name string) (any, bool) { v, ok := node[name]; return v, ok }, path)
 		case []any:
 			v, path, more = element(node, path)
 		default:
@@ -78,18 +95,19 @@ func descend(v any, path string) any {
 }
 
 // member takes the first name off the path; more says that a rest is left.
-func member(object map[string]any, path string) (v any, rest string, more bool) {
-	if v, ok := object[path]; ok {
+func member(named func(string) (any, bool), path string) (v any, rest string, more bool) {
+	if v, ok := named(path); ok {
 		return v, "", false
 	}
 	if quoted, found := strings.CutPrefix(path, `"`); found {
 		name, rest, closed := strings.Cut(quoted, `"`)
 		if rest, more = strings.CutPrefix(rest, "."); closed && (more || rest == "") {
-			return object[name], rest, more
+			v, _ := named(name)
+			return v, rest, more
 		}
 	}
 	for dot := strings.LastIndexByte(path, '.'); dot >= 0; dot = strings.LastIndexByte(path[:dot], '.') {
-		if v, ok := object[path[:dot]]; ok {
+		if v, ok := named(path[:dot]); ok {
 			return v, path[dot+1:], true
 		}
 	}
