@@ -29,7 +29,7 @@ func (h *Handler) publish(r *http.Request, v *visit, s *session.Session) {
 // not protect a request leaves what an earlier one found out.
 func (v *visit) restore(r *http.Request) {
 	if i := v.identity; i != nil {
-		i.plan.Apply(r.Header, i.profile, i.facts)
+		i.plan.Apply(r.Header, make([]string, i.plan.Len()), i.profile, i.facts)
 		if !slices.Contains(v.applied, i.plan) {
 			v.applied = append(v.applied, i.plan)
 		}

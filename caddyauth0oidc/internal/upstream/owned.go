@@ -23,6 +23,10 @@ func foldByte(c byte) byte {
 	return '_'
 }
 
+// Same reports whether an application may take one of the header names for the
+// other.
+func Same(a, b string) bool { return len(a) == len(b) && begins(a, fold(b)) }
+
 // begins reports whether name, folded on the way, begins with the folded prefix.
 func begins(name, prefix string) bool {
 	if len(name) < len(prefix) {
@@ -38,6 +42,9 @@ func begins(name, prefix string) bool {
 
 // owns reports whether a header of this name could be taken for one of ours.
 func (p *Plan) owns(name string) bool {
+	if name == "" || !p.initials[name[0]] { // so that most names cost one look
+		return false
+	}
 	if begins(name, p.prefix) {
 		return true
 	}

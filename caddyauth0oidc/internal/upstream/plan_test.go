@@ -14,13 +14,22 @@ func planOf(t testing.TB, c Config) *Plan {
 	return p
 }
 
+// linesOf gives each of the headers the claim id.
+func linesOf(headers ...string) []Line {
+	var lines []Line
+	for _, name := range headers {
+		lines = append(lines, Line{Header: name, Claim: "id"})
+	}
+	return lines
+}
+
 func TestCVE_GW_03_PrefixIsBroughtIntoCanonicalForm(t *testing.T) {
 	t.Parallel()
 	for prefix, want := range map[string]string{
 		"": "X-Auth0-User-Id", "X-Auth0-": "X-Auth0-User-Id", "x-auth0-": "X-Auth0-User-Id",
 		"ACME-": "Acme-User-Id", "X-Auth-": "X-Auth-User-Id", "X-Forwarded-User-": "X-Forwarded-User-User-Id",
 	} {
-		if got := planOf(t, Config{Prefix: prefix}).keys[atUserID]; got != want {
+		if got := planOf(t, Config{Prefix: prefix}).headers[0].key; got != want {
 			t.Errorf("%q: got %q, want %q", prefix, got, want)
 		}
 	}
@@ -69,9 +78,50 @@ func TestHDR_09_ProtectedNameIsRefused(t *testing.T) {
 		"Proxy", "X-Forwarded-For", "x_forwarded_for", "X-FORWARDED-PROTO", "Keep-Alive", "User-Agent",
 		"", "Remote User", "Remote:User", "Zoë", "Remote-User\r\n", "7up", "-User",
 	} {
-		if _, err := NewPlan(Config{Names: []string{"Remote-User", name}}); err == nil || !strings.Contains(err.Error(), "write a name") {
+		if _, err := NewPlan(Config{Lines: linesOf("Remote-User", name)}); err == nil || !strings.Contains(err.Error(), "write a name") {
 			t.Errorf("%q: got %v", name, err)
 		}
 	}
-	planOf(t, Config{Names: []string{"Remote-User", "remote_user", "X-Forwarded-User", "X-Forwarded-Email", "X-WEBAUTH-USER", "OIDC_CLAIM_sub"}})
+	planOf(t, Config{Lines: linesOf("remote_user", "X-Forwarded-User", "X-Forwarded-Email", "X-WEBAUTH-USER", "OIDC_CLAIM_sub")})
+}
+
+func TestHDR_09_NoTwoClaimsShareAHeader(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		config Config
+		want   string
+	}{
+		{"twice", Config{Lines: linesOf("X-User", "Remote-User", "X-User")}, "keep one of the two"},
+		{"in another case", Config{Lines: linesOf("X-User", "x-USER")}, "another line sets X-User"},
+		{"to CGI the same", Config{Preset: PresetNone, Lines: linesOf("X-User", "X_User")}, "another line sets X-User"},
+		{"of the preset", Config{Lines: linesOf("X-Auth0-Email")}, "X-Auth0-Email is among"},
+		{"of the preset, in another spelling", Config{Preset: PresetAuth0, Prefix: "Acme-", Lines: linesOf("acme_user_ID")}, "Acme-User-Id is among"},
+		{"of the whole profile", Config{Preset: PresetNone, Profile: true, Lines: linesOf("X-Auth0-Profile")}, "leave the line out"},
+		{"no claim", Config{Lines: []Line{{Header: "X-User"}}}, "write the name of one"},
+		{"a blank claim", Config{Lines: []Line{{Header: "X-User", Claim: " \t"}}}, "write the name of one"},
+		{"no such preset", Config{Preset: "remote_user"}, "write auth0 or none"},
+		{"all at once", Config{Lines: linesOf("Host", "X-Auth0-Name")}, "X-Auth0-Name is among"},
+	}
+	for _, test := range tests {
+		if p, err := NewPlan(test.config); p != nil || err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: got %v, want %s", test.name, err, test.want)
+		}
+	}
+	planOf(t, Config{Lines: linesOf("X-Auth0-Plan", "X-Auth0-Profile", "X-Auth0", "X-Auth0-User")})
+	planOf(t, Config{Preset: PresetNone, Lines: linesOf("X-Auth0-User-Id", "X-Auth0-Email", "Acme-Name")})
+}
+
+func TestLenIsWhatAConfigurationCanSet(t *testing.T) {
+	t.Parallel()
+	for want, config := range map[int]Config{
+		0:  {Preset: PresetNone},
+		2:  {Preset: PresetNone, Profile: true, Lines: linesOf("X-User")},
+		19: {},
+		22: {Profile: true, Lines: linesOf("X-User", "Remote-User")},
+	} {
+		if got := planOf(t, config).Len(); got != want {
+			t.Errorf("%+v: got %d, want %d", config, got, want)
+		}
+	}
 }

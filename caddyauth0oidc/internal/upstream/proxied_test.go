@@ -39,7 +39,7 @@ func proxied(t *testing.T, raw string, forward func(application *url.URL) http.H
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, "a copy, as Caddy makes one"))
 		p.Strip(r)
-		p.Apply(r.Header, &profile.Profile{UserID: "auth0|alice"}, Facts{})
+		applied(p, r.Header, &profile.Profile{UserID: "auth0|alice"}, Facts{})
 		next.ServeHTTP(w, r)
 	}))
 	defer proxy.Close()

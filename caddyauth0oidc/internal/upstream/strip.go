@@ -101,7 +101,13 @@ func otherTokens(values []string, unwanted func(string) bool) []string {
 
 // trimToken trims at least what any reader of the list trims.
 func trimToken(token string) string {
-	return strings.TrimFunc(token, func(r rune) bool { return r <= ' ' })
+	for token != "" && token[0] <= ' ' {
+		token = token[1:]
+	}
+	for token != "" && token[len(token)-1] <= ' ' {
+		token = token[:len(token)-1]
+	}
+	return token
 }
 
 func setOrDelete(h http.Header, name string, values []string) {

@@ -1,0 +1,150 @@
+package upstream
+
+import (
+	"encoding/json"
+	"net/http"
+	"reflect"
+	"strconv"
+	"testing"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/profile"
+)
+
+func TestLineShowsTheTextOfItsClaim(t *testing.T) {
+	t.Parallel()
+	user := childUser()
+	user.Extra = json.RawMessage(`{"https://acme.com/roles":["admin","a,b"],"app_metadata":{"plan":"gold","a.b":{"c":"dotted"},"n":null},
+		"level":12345678901234567890,"off":false,"address":{"b":1,"a":"<x>"},"blank":"  ","evil":"x\r\nX-Auth0-Role: admin","connection":"forged","empty":""}`)
+	for claim, want := range map[string]string{
+		"id": user.UserID, "org_name": "acme", "email_verified": "false", "child_user_id": "563b|x",
+		"connection": "acme-child", `"connection"`: "acme-child", `"sub"`: user.UserID,
+		"https://acme.com/roles": "admin,a%2Cb", `"https://acme.com/roles".0`: "admin",
+		"app_metadata.plan": "gold", `app_metadata."a.b".c`: "dotted",
+		"level": "12345678901234567890", "off": "false", "address": `{"a":"<x>","b":1}`,
+		"identities": `[{"provider":"auth0-oidc"}]`, "identities.0.provider": "auth0-oidc",
+		"evil": "x\ufffd\ufffdX-Auth0-Role: admin",
+		"gone": "", "app_metadata.n": "", "blank": "", "empty": "", "sub.x": "",
+	} {
+		h := http.Header{"X-Shown": {"left by somebody"}}
+		applied(planOf(t, Config{Preset: PresetNone, Lines: []Line{{"X-Shown", claim}}}), h, user, Facts{Expires: expires})
+		wanted := http.Header{}
+		if want != "" {
+			wanted["X-Shown"] = []string{want}
+		}
+		if !reflect.DeepEqual(h, wanted) {
+			t.Errorf("%s: got %q, want %q", claim, h, want)
+		}
+	}
+}
+
+// The way without decoding must not answer otherwise than the one with it.
+func TestFieldsReadAsTheClaimsOfTheirName(t *testing.T) {
+	t.Parallel()
+	for _, user := range []*profile.Profile{childUser(), {UserID: "samlp|acme|a,b"}, {UserID: "m@clients", EmailVerified: "true"}} {
+		for claim := range fields {
+			h := http.Header{}
+			applied(planOf(t, Config{Preset: PresetNone, Lines: []Line{{"X-Shown", claim}}}), h, user, Facts{})
+			value, _ := user.Claim(claim)
+			if want := profile.Text(value); h.Get("X-Shown") != want {
+				t.Errorf("%s of %s: got %q, want %q", claim, user.UserID, h.Get("X-Shown"), want)
+			}
+		}
+	}
+}
+
+func TestLinesStandBesideThePreset(t *testing.T) {
+	t.Parallel()
+	user := &profile.Profile{UserID: "auth0|a", Email: "a@example.com", Extra: json.RawMessage(`{"plan":"gold"}`)}
+	lines := []Line{{"remote_user", "id"}, {"X-Auth0-Plan", "plan"}, {"X-Email", "email"}, {"X-Mail", "email"}}
+	for preset, want := range map[string]http.Header{
+		PresetAuth0: {
+			"X-Auth0-User-Id": {"auth0|a"}, "X-Auth0-Email": {"a@example.com"}, "X-Auth0-Strategy": {"auth0"},
+			"Remote_user": {"auth0|a"}, "X-Auth0-Plan": {"gold"}, "X-Email": {"a@example.com"}, "X-Mail": {"a@example.com"},
+		},
+		PresetNone: {
+			"Remote_user": {"auth0|a"}, "X-Auth0-Plan": {"gold"}, "X-Email": {"a@example.com"}, "X-Mail": {"a@example.com"},
+		},
+	} {
+		h := http.Header{}
+		if applied(planOf(t, Config{Preset: preset, Lines: lines}), h, user, Facts{}); !reflect.DeepEqual(h, want) {
+			t.Errorf("%s: got %v, want %v", preset, h, want)
+		}
+	}
+}
+
+func TestHDR_06_PrefixIsOursUnderEveryPreset(t *testing.T) {
+	t.Parallel()
+	r := &http.Request{Header: http.Header{"X-Auth0-User-Id": {"forged"}, "x_auth0.anything": {"forged"}, "X~User": {"forged"}, "X-Users": {"theirs"}}}
+	planOf(t, Config{Preset: PresetNone, Lines: linesOf("X-User")}).Strip(r)
+	if want := (http.Header{"X-Users": {"theirs"}}); !reflect.DeepEqual(r.Header, want) {
+		t.Errorf("left %v", r.Header)
+	}
+}
+
+func TestSeveralClaimsAreDecodedOnce(t *testing.T) {
+	user := childUser()
+	user.Extra = json.RawMessage(`{"a":"1","b":"2","c":{"d":"3"},"e":"4"}`)
+	cost := func(claims ...string) float64 {
+		var lines []Line
+		for i, claim := range claims {
+			lines = append(lines, Line{"X-" + strconv.Itoa(i), claim})
+		}
+		p, h := planOf(t, Config{Preset: PresetNone, Lines: lines}), http.Header{}
+		values := make([]string, p.Len())
+		p.Apply(h, values, user, Facts{})
+		return testing.AllocsPerRun(100, func() { p.Apply(h, values, user, Facts{}) })
+	}
+	if one, four := cost("a"), cost("a", "b", "c.d", "e"); one == 0 || four > one {
+		t.Errorf("%v allocations for one claim, %v for four", one, four)
+	}
+}
+
+// twelveLines are those of an operator who knows what the application reads.
+func twelveLines() []Line {
+	return []Line{
+		{"X-User-Id", "id"}, {"Remote-User", "email"}, {"Remote-Name", "name"}, {"Remote-Email", "email"},
+		{"X-Nickname", "nickname"}, {"X-Given-Name", "given_name"}, {"X-Family-Name", "family_name"},
+		{"X-Email-Verified", "email_verified"}, {"X-Organization", "org_name"}, {"X-Connection", "connection"},
+		{"X-Child-User", "child_user"}, {"X-Child-User-Id", "child_user_id"},
+	}
+}
+
+// The preset's two are the texts of the time and of the identities.
+func TestSettingHeadersAllocatesNextToNothing(t *testing.T) {
+	for name, test := range map[string]struct {
+		config Config
+		most   float64
+	}{
+		"the preset":                  {Config{}, 2},
+		"twelve lines":                {Config{Preset: PresetNone, Lines: twelveLines()}, 0},
+		"the preset and twelve lines": {Config{Lines: twelveLines()}, 2},
+	} {
+		p, user, h := planOf(t, test.config), childUser(), http.Header{}
+		values := make([]string, p.Len())
+		p.Apply(h, values, user, Facts{Expires: expires})
+		if n := testing.AllocsPerRun(100, func() { p.Apply(h, values, user, Facts{Expires: expires}) }); n > test.most {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
+
+func BenchmarkApply(b *testing.B) {
+	for _, bm := range []struct {
+		name   string
+		config Config
+	}{
+		{"the preset", Config{}},
+		{"twelve lines", Config{Preset: PresetNone, Lines: twelveLines()}},
+		{"the preset and twelve lines", Config{Lines: twelveLines()}},
+		{"two of other claims", Config{Preset: PresetNone, Lines: []Line{{"X-Roles", "https://acme.com/roles"}, {"X-Plan", "app_metadata.plan"}}}},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			p, user, h := planOf(b, bm.config), childUser(), http.Header{}
+			b.ReportAllocs()
+			for b.Loop() {
+				clear(h)
+				p.Apply(h, make([]string, p.Len()), user, Facts{Expires: expires})
+			}
+		})
+	}
+}

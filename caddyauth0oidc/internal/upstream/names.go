@@ -1,0 +1,82 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"net/textproto"
+	"strings"
+)
+
+var errName = errors.New("it must consist of letters, digits, hyphens and underscores, the first a letter: write a name such as Remote-User")
+
+// checkPrefix refuses underscores, which a name may have: gateways drop such
+// headers, and the prefix stands for all of them.
+func checkPrefix(prefix string) error {
+	if !plain(prefix) || strings.Contains(prefix, "_") {
+		return fmt.Errorf("it must consist of letters, digits and hyphens, the first a letter: write %q", repaired(prefix))
+	}
+	if !strings.HasSuffix(prefix, "-") {
+		return fmt.Errorf("it must end with a hyphen: write %q", prefix+"-")
+	}
+	folded := fold(prefix)
+	for _, name := range standard {
+		if begins(name, folded) {
+			return fmt.Errorf("it would remove %s from every request: write a prefix of your own such as %q", name, DefaultPrefix)
+		}
+	}
+	return nil
+}
+
+func checkName(name string) error {
+	if !plain(name) {
+		return errName
+	}
+	folded := fold(name)
+	for _, reserved := range standard {
+		if len(reserved) == len(folded) && begins(reserved, folded) {
+			return fmt.Errorf("%s belongs to HTTP or to the proxy: write a name of your own such as %q", reserved, DefaultPrefix+"User-Id")
+		}
+	}
+	return nil
+}
+
+func plain(name string) bool {
+	for i := range len(name) {
+		c := foldByte(name[i])
+		letter := 'a' <= c && c <= 'z'
+		if !letter && (i == 0 || c == '_' && name[i] != '-' && name[i] != '_') {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// repaired is the nearest prefix that would be allowed.
+func repaired(prefix string) string {
+	words := strings.FieldsFunc(fold(prefix), func(r rune) bool { return r == '_' })
+	name := strings.TrimLeft(strings.Join(words, "-"), "0123456789-")
+	if name == "" {
+		return DefaultPrefix
+	}
+	return textproto.CanonicalMIMEHeaderKey(name + "-")
+}
+
+// standard are request headers that mean something to HTTP, to browsers or to
+// proxies: no prefix may cover one, and none can carry a claim. X-Forwarded-User
+// and the like are not among them, they are identity headers of other proxies.
+var standard = []string{
+	"Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language", "Access-Control-Request-Headers",
+	"Access-Control-Request-Method", "Authorization", "Cache-Control", "Cdn-Loop", "Cf-Connecting-Ip",
+	"Connection", "Content-Encoding", "Content-Language", "Content-Length", "Content-Location",
+	"Content-Range", "Content-Type", "Cookie", "Date", "Dnt", "Dpop", "Early-Data", "Expect", "Fly-Client-Ip",
+	"Forwarded", "Host", "Http2-Settings", "If-Match", "If-Modified-Since", "If-None-Match", "If-Range",
+	"If-Unmodified-Since", "Keep-Alive", "Last-Event-Id", "Link", "Max-Forwards", "Origin", "Pragma",
+	"Priority", "Proxy", "Proxy-Authorization", "Proxy-Connection", "Purpose", "Range", "Referer", "Sec-Ch-Ua",
+	"Sec-Fetch-Mode", "Sec-Gpc", "Sec-Purpose", "Sec-Websocket-Key", "Set-Cookie", "Te", "Traceparent", "Tracestate", "Trailer",
+	"Transfer-Encoding", "True-Client-Ip", "Upgrade", "Upgrade-Insecure-Requests", "User-Agent", "Via",
+	"X-Amzn-Trace-Id", "X-B3-Traceid", "X-Client-Ip", "X-Csrf-Token", "X-Forwarded", "X-Forwarded-By",
+	"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Method", "X-Forwarded-Path", "X-Forwarded-Port",
+	"X-Forwarded-Prefix", "X-Forwarded-Proto", "X-Forwarded-Protocol", "X-Forwarded-Scheme",
+	"X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-Uri", "X-Http-Method-Override", "X-Original-Url",
+	"X-Real-Ip", "X-Request-Id", "X-Requested-With", "X-Rewrite-Url", "X-Xsrf-Token",
+}
