@@ -81,7 +81,7 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query
 // directly if a session is alive, and otherwise by the next login. It never signs
 // anybody in.
 func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, v *visit, state session.State, next session.Attempts) error {
-	if _, ok := h.readSession(r, v); ok {
+	if h.readSession(r, v, new(session.Session)) {
 		redirect(w, state.ReturnTo, http.StatusFound)
 		return nil
 	}
@@ -151,10 +151,10 @@ func (h *Handler) checkIssuer(ctx context.Context, query map[string]string) erro
 func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, s *session.Session, state session.State, started time.Time) error {
 	family := h.cookiesOf(h.originOf(r))
 	session.ClearSignedOut(w.Header(), family.Transaction)
-	err := h.writeSession(w.Header(), r, v, s)
-	if err != nil {
+	if err := h.writeSession(w.Header(), r, v, s); err != nil {
 		return h.refuse(w, r, h.failedLogin(err, state.ReturnTo))
 	}
+	h.supersede(new(session.Session), v, family.Session.Name)
 	attempt := attemptOf(state)
 	if err := h.keys.WriteAttempts(w.Header(), family.Transaction, attempt); err != nil {
 		return h.refuse(w, r, h.failedLogin(err, state.ReturnTo))

@@ -1,8 +1,10 @@
 package caddyauth0oidc
 
 import (
+	"encoding/base64"
 	"fmt"
 	"io"
+	mathrand "math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -151,6 +153,19 @@ func provision(t *testing.T, caddyfile string) *caddyhttp.Server {
 		t.Fatal("the configuration has no server")
 	}
 	return server
+}
+
+// handler gives one of the world's handlers.
+func (w *world) handler() *Handler {
+	w.t.Helper()
+	var found *Handler
+	pool.Range(func(_, value any) bool {
+		if s := value.(*shared); s.tenant.Issuer() == w.pair.Master.Issuer() {
+			found = s.all()[0]
+		}
+		return found == nil
+	})
+	return found
 }
 
 // useClock gives this world's clock to its handlers and to what they share.
@@ -332,4 +347,14 @@ func (w *world) callbackOf(b *heldBrowser, path string, user auth0sim.User) stri
 		w.t.Fatal("the login did not come to its callback")
 	}
 	return b.gate.held
+}
+
+// opaqueText does not deflate by more than a quarter, and is the same every time.
+func opaqueText(size int) string {
+	random := mathrand.New(mathrand.NewPCG(1, 2))
+	b := make([]byte, size*3/4+3)
+	for i := range b {
+		b[i] = byte(random.Uint32())
+	}
+	return base64.RawURLEncoding.EncodeToString(b)[:size]
 }

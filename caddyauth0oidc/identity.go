@@ -6,34 +6,51 @@ import (
 	"strings"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/profile"
-	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/upstream"
 )
 
 // identity is the user as which a request goes on, by the judgement of the
-// last directive that protects it.
+// last directive that protects it. Without a plan it is nobody.
 type identity struct {
 	profile *profile.Profile
 	facts   upstream.Facts
 	plan    *upstream.Plan
 }
 
+// headerRoom is how many headers the array of a visit has room for.
+const headerRoom = 24
+
 // publish gives the request the session's user: headers for the upstream,
 // placeholders for the configuration and the access log.
-func (h *Handler) publish(r *http.Request, v *visit, s *session.Session) {
-	v.identity = &identity{profile: &s.Profile, facts: upstream.Facts{Expires: s.Expires(h.limits)}, plan: h.plan}
+func (h *Handler) publish(r *http.Request, v *visit) {
+	v.identity = identity{profile: &v.session.Profile, facts: upstream.Facts{Expires: v.session.Expires(h.limits)}, plan: h.plan}
 	v.restore(r)
 }
 
 // restore sets the headers of the identity that stands. A directive that does
 // not protect a request leaves what an earlier one found out.
 func (v *visit) restore(r *http.Request) {
-	if i := v.identity; i != nil {
-		i.plan.Apply(r.Header, make([]string, i.plan.Len()), i.profile, i.facts)
-		if !slices.Contains(v.applied, i.plan) {
-			v.applied = append(v.applied, i.plan)
-		}
+	plan := v.identity.plan
+	if plan == nil {
+		return
 	}
+	plan.Apply(r.Header, v.valuesFor(plan), v.identity.profile, v.identity.facts)
+	if v.applied == nil {
+		v.applied = v.usualPlans[:0]
+	}
+	if !slices.Contains(v.applied, plan) {
+		v.applied = append(v.applied, plan)
+	}
+}
+
+// valuesFor gives an array for the values of the plan's headers, which no other plan
+// and no other request writes to: Caddy's header directives edit values in place.
+func (v *visit) valuesFor(plan *upstream.Plan) []string {
+	usual := len(v.applied) == 0 || v.applied[0] == plan
+	if n := plan.Len(); !usual || n > len(v.values) {
+		return make([]string, n)
+	}
+	return v.values[:]
 }
 
 // withdraw takes back what earlier directives said about the user, because a
@@ -42,7 +59,7 @@ func (v *visit) withdraw(r *http.Request) {
 	for _, plan := range v.applied {
 		plan.Strip(r)
 	}
-	v.identity, v.applied = nil, nil
+	v.identity, v.applied = identity{}, v.applied[:0]
 }
 
 // userPlaceholder begins the names of the placeholders that Caddy's modules use
@@ -58,7 +75,7 @@ func (v *visit) placeholder(name string) (any, bool) {
 	if !ok {
 		return nil, false
 	}
-	if v.identity == nil {
+	if v.identity.plan == nil {
 		return "", true
 	}
 	value, _ := v.identity.profile.Claim(claim)

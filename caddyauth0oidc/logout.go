@@ -72,11 +72,12 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, v *visit, stat
 
 // endSession deletes what this directive keeps in the browser, and gives the
 // session that it kept.
-func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, v *visit) (*session.Session, bool) {
+func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, v *visit) (s session.Session, ok bool) {
 	family := h.cookiesOf(h.originOf(r))
 	session.ClearSession(w.Header(), family.Session, v.cookies)
 	session.ClearTransactions(w.Header(), family.Transaction, v.cookies)
 	session.ClearAttempts(w.Header(), family.Transaction)
 	session.WriteSignedOut(w.Header(), family.Transaction)
-	return h.keys.ReadSession(v.cookies, family.Session.Name)
+	ok = h.supersede(&s, v, family.Session.Name)
+	return s, ok
 }

@@ -109,7 +109,7 @@ func (h *Handler) newCookies() (err error) {
 	return err
 }
 
-// ownsCookie tells whether a cookie is ours, of either kind.
+// ownsCookie tells whether a cookie is this directive's, of either kind.
 func (h *Handler) ownsCookie(name string) bool {
 	return h.secureCookies.Names().Own(name) || h.plainCookies.Names().Own(name)
 }

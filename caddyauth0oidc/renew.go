@@ -1,8 +1,10 @@
 package caddyauth0oidc
 
 import (
-	"io"
+	"math"
 	"net/http"
+	"sync"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
@@ -10,82 +12,140 @@ import (
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 )
 
-// renew gives the writer for the answer: the same one, or, when a tenth of the
-// idle time has passed, one that writes the session's cookie again. Upgraded
+// renewal is the session's cookie that an answer under way writes again.
+type renewal struct {
+	handler *Handler
+	request *http.Request
+	visit   *visit
+}
+
+// renewalDue tells whether a tenth of the idle time has passed. Upgraded
 // connections and prefetches do not renew: the first have no answer of their
 // own, the second nobody asked for.
-func (h *Handler) renew(w http.ResponseWriter, r *http.Request, v *visit, s *session.Session) http.ResponseWriter {
+func (h *Handler) renewalDue(r *http.Request, v *visit) bool {
+	return v.session.RenewalDue(h.now(), h.limits) && !v.renews && r.Header.Get("Upgrade") == "" && !isPrefetch(r)
+}
+
+// write adds the cookie to the answer unless a newer one was written since the
+// request came in, or the session was ended. It tells whether it did.
+func (n *renewal) write(header http.Header) bool {
+	h, v := n.handler, n.visit
 	now := h.now()
-	if v.renewed || !s.RenewalDue(now, h.limits) || r.Header.Get("Upgrade") != "" || isPrefetch(r) {
-		return w
+	if !v.session.Alive(now, h.limits) {
+		return false
 	}
-	s.Renew(now)
-	cookies := make(http.Header)
-	if err := h.writeSession(cookies, r, v, s); err != nil {
+	renewed := v.session.Renewed(now)
+	if !h.shared.renewals.claim(renewed.ID, renewed.Issue) {
+		return false
+	}
+	if err := h.writeSession(header, n.request, v, renewed); err != nil {
 		h.logger.Error("renewing the session", zap.Error(err))
-		return w
+		return false
 	}
-	v.renewed = true
-	return &renewal{
-		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
-		cookies:               cookies["Set-Cookie"],
-	}
+	return true
 }
 
 // writeSession adds the session's cookies to an answer, for the rest of its life
 // and within what the server accepts of a request.
 func (h *Handler) writeSession(header http.Header, r *http.Request, v *visit, s *session.Session) error {
-	limit := http.DefaultMaxHeaderBytes
-	if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.MaxHeaderBytes > 0 {
-		limit = server.MaxHeaderBytes
-	}
 	family := h.cookiesOf(h.originOf(r)).Session
-	return h.keys.WriteSession(header, family, s, s.Expires(h.limits).Sub(h.now()), v.cookies, limit)
+	return h.keys.WriteSession(header, family, s, s.Expires(h.limits).Sub(h.now()), v.cookies, headerLimit(r))
 }
 
-// renewal adds a cookie to an answer of the application and keeps that answer
-// out of shared caches, whatever the application says: another user would get
-// the cookie from there.
-type renewal struct {
-	*caddyhttp.ResponseWriterWrapper
-	cookies []string
-	done    bool
-}
-
-// WriteHeader adds the cookie to the final answer; 1xx answers precede it.
-func (w *renewal) WriteHeader(status int) {
-	if status >= http.StatusOK {
-		w.addCookies()
+// headerLimit is how many bytes of header the server accepts of a request.
+func headerLimit(r *http.Request) int {
+	if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.MaxHeaderBytes > 0 {
+		return server.MaxHeaderBytes
 	}
-	w.ResponseWriterWrapper.WriteHeader(status)
+	return http.DefaultMaxHeaderBytes
 }
 
-func (w *renewal) addCookies() {
-	if w.done {
+// supersede reads the session that the browser has, whether it is alive or not, and
+// keeps answers under way from bringing it back.
+func (h *Handler) supersede(s *session.Session, v *visit, name string) bool {
+	ok := h.keys.ReadSession(s, v.cookies, name)
+	if ok {
+		h.shared.renewals.end(s.ID)
+	}
+	return ok
+}
+
+// renewals knows the sessions whose cookie answers under way are going to write. An
+// answer that takes long must not replace the cookie of a later one, nor bring back a
+// session that was ended meanwhile. What it remembers goes with the last such answer.
+type renewals struct {
+	answers  atomic.Int64 // under way, so that the usual request need not ask for the lock
+	mu       sync.Mutex
+	underWay map[[16]byte]*issued
+}
+
+type issued struct {
+	answers int
+	newest  uint64 // issue number of the session, the highest that is known
+}
+
+// ended is above every issue number.
+const ended = math.MaxUint64
+
+// begin says that an answer is under way that will renew the session.
+func (n *renewals) begin(s *session.Session) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.underWay == nil {
+		n.underWay = make(map[[16]byte]*issued)
+	}
+	i := n.underWay[s.ID]
+	if i == nil {
+		i = new(issued)
+		n.underWay[s.ID] = i
+	}
+	i.answers++
+	i.newest = max(i.newest, s.Issue)
+	n.answers.Add(1)
+}
+
+// saw says that the browser has this session, which another instance may have
+// written.
+func (n *renewals) saw(s *session.Session) {
+	if n.answers.Load() == 0 {
 		return
 	}
-	w.done = true
-	header := w.Header()
-	header["Set-Cookie"] = append(header["Set-Cookie"], w.cookies...)
-	for _, name := range []string{"Cdn-Cache-Control", "Surrogate-Control", "Expires", "Pragma"} {
-		header.Del(name)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if i := n.underWay[s.ID]; i != nil {
+		i.newest = max(i.newest, s.Issue)
 	}
-	header.Set("Cache-Control", uncached)
 }
 
-func (w *renewal) Write(b []byte) (int, error) {
-	w.addCookies()
-	return w.ResponseWriterWrapper.Write(b)
+// done says that the answer is over.
+func (n *renewals) done(id [16]byte) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.answers.Add(-1)
+	i := n.underWay[id]
+	if i.answers--; i.answers == 0 {
+		delete(n.underWay, id)
+	}
 }
 
-// ReadFrom keeps the way open for sendfile.
-func (w *renewal) ReadFrom(r io.Reader) (int64, error) {
-	w.addCookies()
-	return w.ResponseWriterWrapper.ReadFrom(r)
+// claim tells whether the session may be written with this issue number, and if so
+// to one answer only.
+func (n *renewals) claim(id [16]byte, issue uint64) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	i := n.underWay[id]
+	if i == nil || i.newest >= issue {
+		return false
+	}
+	i.newest = issue
+	return true
 }
 
-// FlushError sends what was written so far, the header with it.
-func (w *renewal) FlushError() error {
-	w.addCookies()
-	return http.NewResponseController(w.ResponseWriterWrapper).Flush()
+// end keeps answers under way from writing the session again.
+func (n *renewals) end(id [16]byte) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if i := n.underWay[id]; i != nil {
+		i.newest = ended
+	}
 }

@@ -17,15 +17,22 @@ import (
 // can set.
 const visitVar = "auth0_oidc"
 
-// visit is what the handlers of one request know of it.
+// visit is what the handlers of one request know of it. Most of what a request of a
+// signed-in user needs is a part of it, and so takes no memory of its own.
 type visit struct {
 	cookies  []string // the Cookie header as it came, before ours were removed
 	site     *site    // where the first directive met it
-	identity *identity
+	session  session.Session
+	identity identity
 	applied  []*upstream.Plan // whose headers were set
 	query    string           // of one of our own routes, as it came
 	refusal  *refusal         // for which the request goes through the error routes
-	renewed  bool             // the answer renews the session
+	speaks   bool             // the answer is the module's own
+	renews   bool             // an answer under way renews the session
+
+	answer     answer
+	values     [headerRoom]string
+	usualPlans [1]*upstream.Plan
 }
 
 // String shows nothing: the variables of a request can be read by templates.
@@ -42,24 +49,39 @@ func visitOf(r *http.Request) *visit {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	v := h.enter(r)
 	if own := h.ownRoute(v, originalPath(r)); own != nil && v.refusal == nil {
+		v.speaks = true
 		return own.serve(w, r, v)
 	}
 	if !h.protects(r) {
 		v.restore(r)
-		return next.ServeHTTP(w, r)
+		return next.ServeHTTP(v.answerTo(w, forEverybody), r)
 	}
-	s, ok := h.readSession(r, v)
 	switch {
-	case ok:
-		h.publish(r, v, s)
-		return next.ServeHTTP(h.renew(w, r, v, s), r)
+	case h.readSession(r, v, &v.session):
+		h.publish(r, v)
+		return h.pass(w, r, v, next)
 	case v.refusal != nil && h.Unauthenticated != "pass": // an error route of our own refusal, protected
+		v.speaks = true
 		noStore(w.Header())
 		h.writeRefusal(w, r, *v.refusal)
 		return nil
 	}
 	v.withdraw(r)
 	return h.challenge(w, r, v, next)
+}
+
+// pass hands a signed-in user's request to the next handler.
+func (h *Handler) pass(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) error {
+	a := v.answerTo(w, forUser)
+	h.shared.renewals.saw(&v.session)
+	if h.renewalDue(r, v) {
+		v.renews = true
+		id := v.session.ID
+		h.shared.renewals.begin(&v.session)
+		defer h.shared.renewals.done(id)
+		a.renewal = &renewal{handler: h, request: r, visit: v}
+	}
+	return next.ServeHTTP(a, r)
 }
 
 // protects tells whether the request is one that needs a session: as it is now,
@@ -121,21 +143,19 @@ func (h *Handler) clean(r *http.Request) {
 	}
 }
 
-// readSession gives the session of the request if it is alive and of a
+// readSession reads the session of the request into s if it is alive and of a
 // connection that this directive accepts. Anything else is no session.
-func (h *Handler) readSession(r *http.Request, v *visit) (*session.Session, bool) {
-	s, ok := h.keys.ReadSession(v.cookies, h.cookiesOf(h.originOf(r)).Session.Name)
-	if !ok || !s.Alive(h.now(), h.limits) || h.connections.Judge(s.Profile.UserID) != nil {
-		return nil, false
-	}
-	return s, true
+func (h *Handler) readSession(r *http.Request, v *visit, s *session.Session) bool {
+	return h.keys.ReadSession(s, v.cookies, h.cookiesOf(h.originOf(r)).Session.Name) &&
+		s.Alive(h.now(), h.limits) && h.connections.Judge(s.Profile.UserID) == nil
 }
 
 // siteSession gives the session for the module's own routes, which the
 // directives of a site share: one that any of them accepts.
 func (h *Handler) siteSession(r *http.Request, v *visit) (s *session.Session, by *Handler, ok bool) {
+	s = new(session.Session)
 	for _, other := range h.siblings(v) {
-		if s, ok := other.readSession(r, v); ok {
+		if other.readSession(r, v, s) {
 			return s, other, true
 		}
 	}
@@ -145,9 +165,10 @@ func (h *Handler) siteSession(r *http.Request, v *visit) (s *session.Session, by
 // challenge answers a protected request without a session.
 func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) error {
 	redirect := false
+	v.speaks = h.Unauthenticated != "pass"
 	switch h.Unauthenticated {
 	case "pass":
-		return next.ServeHTTP(w, r)
+		return next.ServeHTTP(v.answerTo(w, forSignedOut), r)
 	case "redirect":
 		redirect = isRead(r) && !isPrefetch(r)
 	case "auto":

@@ -119,6 +119,11 @@ func (h *Handler) ownRoute(v *visit, path string) *route {
 	return v.site.routes[path]
 }
 
+// ownsCookie tells whether a cookie is of one of the site's directives.
+func (s *site) ownsCookie(name string) bool {
+	return slices.ContainsFunc(s.handlers, func(h *Handler) bool { return h.ownsCookie(name) })
+}
+
 // siblings are the directives of the visited site that share this one's tenant,
 // client and routes.
 func (h *Handler) siblings(v *visit) []*Handler {

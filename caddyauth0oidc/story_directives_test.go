@@ -300,7 +300,7 @@ reverse_proxy UPSTREAM`))
 func TestSessionsOfTwoDirectivesFitIntoOneRequest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, withGlobal(globalTenant), withSite("auth0_oidc /a/*\nauth0_oidc /b/* {\nsession {\ncookie {\nname other_session\n}\n}\n}\nreverse_proxy UPSTREAM"))
-	w.pair.Master.CustomClaims = map[string]any{"https://acme.test/roles": strings.Repeat("r", 5000)}
+	w.pair.Master.CustomClaims = map[string]any{"https://acme.test/roles": opaqueText(6000)}
 	b := w.browser()
 	if page := w.signIn(b, "/a/x", w.pair.User); page.Status != http.StatusOK {
 		t.Fatalf("the first: %d %s", page.Status, page.Body)

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"hash"
+	mathrand "math/rand/v2"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -72,12 +73,24 @@ func typicalSession(t testing.TB) *Session {
 	return s
 }
 
-// largeSession needs several cookies. Its claim holds size bytes.
+// largeSession needs several cookies. Its claim holds size bytes that do not deflate.
 func largeSession(t testing.TB, size int) *Session {
 	t.Helper()
 	s := typicalSession(t)
-	s.Profile.Extra = []byte(`{"https://acme.test/groups":"` + strings.Repeat("g", size) + `","zoneinfo":"Europe/Vienna"}`)
+	s.Profile.Extra = []byte(`{"https://acme.test/groups":"` + noise(size) + `","zoneinfo":"Europe/Vienna"}`)
 	return s
+}
+
+// noise is the same every time: bytes that a JSON text may hold, about 8 bits each.
+func noise(size int) string {
+	random := mathrand.New(mathrand.NewPCG(1, 2))
+	b := make([]byte, 0, size)
+	for len(b) < size {
+		if c := byte(random.Uint32()); c >= ' ' && c != '"' && c != '\\' {
+			b = append(b, c)
+		}
+	}
+	return string(b)
 }
 
 // browser keeps cookies as RFC 6265bis wants it: Set-Cookie lines for __Host- names
@@ -165,4 +178,10 @@ func countTries(k *Keyring) (tries func() int64) {
 		}
 	}
 	return func() int64 { return n.Swap(0) / 2 }
+}
+
+func readSession(k *Keyring, lines []string, name string) (*Session, bool) {
+	s := new(Session)
+	ok := k.ReadSession(s, lines, name)
+	return s, ok
 }

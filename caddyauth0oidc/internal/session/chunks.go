@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -46,30 +47,46 @@ func (e *TooLargeError) Error() string {
 // that does not fit is a *TooLargeError, and nothing is set.
 func (k *Keyring) WriteSession(h http.Header, c Cookie, s *Session, maxAge time.Duration, lines []string, headerLimit int) error {
 	id, value, err := k.seal(forSession, c.Name, s)
+	if errors.Is(err, errTooLong) {
+		return &TooLargeError{Size: sealedSize(len(s.pack())), Limit: maxText, Biggest: s.biggestClaim()}
+	}
 	if err != nil {
 		return fmt.Errorf("sealing the session: %w", err)
 	}
-	size := len(id) + len(".1.") + len(value)
-	present, others := c.survey(lines)
-	n, most := chunkCount(size), c.mostChunks(headerLimit-max(0, others-otherCookies))
-	if n > most && n > present { // as many as came will come again
-		return &TooLargeError{Size: size, Limit: most * chunkSize, Biggest: s.biggestClaim()}
+	present, own := c.survey(lines)
+	most := c.mostChunks(headerLimit - max(0, sizeOf(lines)-own-otherCookies))
+	if err := c.fits(len(value), present, most); err != nil {
+		err.Biggest = s.biggestClaim()
+		return err
 	}
+	c.write(h, id, value, maxAge, lines)
+	return nil
+}
+
+// fits gives nil if a sealed value needs no more than the allowed number of chunks,
+// or no more than the request carries: as many as came will come again.
+func (c Cookie) fits(sealed, present, most int) *TooLargeError {
+	size := keyIDLength + len(".1.") + sealed
+	if n := chunkCount(size); n > most && n > present {
+		return &TooLargeError{Size: size, Limit: most * chunkSize}
+	}
+	return nil
+}
+
+// write sets the cookie and its further chunks, and deletes those that the request
+// carries beyond them.
+func (c Cookie) write(h http.Header, id, value string, maxAge time.Duration, lines []string) {
+	n := chunkCount(len(id) + len(".1.") + len(value))
 	text := id + "." + strconv.Itoa(n) + "." + value
 	for i := range n {
 		chunk := text[i*chunkSize : min((i+1)*chunkSize, len(text))]
 		c.set(h, chunkSuffix(i), chunk, maxAge)
 	}
 	expireChunks(h, c, lines, n)
-	return nil
 }
 
-// survey counts the chunks of the session among the cookies of a request, and the
-// bytes of all other cookies.
-func (c Cookie) survey(lines []string) (present, others int) {
-	for _, line := range lines {
-		others += len(line)
-	}
+// survey counts the chunks of the cookie that a request carries, and their bytes.
+func (c Cookie) survey(lines []string) (present, size int) {
 	var seen [10]bool
 	eachCookie(lines, c.Name, func(suffix, value string) {
 		if i, ok := chunkNumber(suffix); ok || suffix == "" {
@@ -77,10 +94,17 @@ func (c Cookie) survey(lines []string) (present, others int) {
 				seen[i] = true
 				present++
 			}
-			others -= len(c.Name) + len(suffix) + len("=; ") + len(value)
+			size += len(c.Name) + len(suffix) + len("=; ") + len(value)
 		}
 	})
-	return present, others
+	return present, size
+}
+
+func sizeOf(lines []string) (size int) {
+	for _, line := range lines {
+		size += len(line)
+	}
+	return size
 }
 
 // mostChunks gives how many chunks fit into a request's headers beside the rest.
@@ -89,18 +113,19 @@ func (c Cookie) mostChunks(headerLimit int) int {
 	return min(max((headerLimit-otherHeaders)/each, 1), maxChunks)
 }
 
-// ClearSession adds the Set-Cookie lines that delete the session cookie and those of
-// its further chunks that the request carries.
+// ClearSession adds the Set-Cookie lines that delete the session cookie, and those of
+// its further chunks and of its tokens that the request carries.
 func ClearSession(h http.Header, c Cookie, lines []string) {
 	c.expire(h, "")
 	expireChunks(h, c, lines, 1)
+	expireChunks(h, c.tokens(), lines, 0)
 }
 
 // expireChunks deletes the chunks of the request from number n on.
 func expireChunks(h http.Header, c Cookie, lines []string, n int) {
 	var present [10]bool
 	eachCookie(lines, c.Name, func(suffix, _ string) {
-		if i, ok := chunkNumber(suffix); ok {
+		if i, ok := chunkNumber(suffix); ok || suffix == "" {
 			present[i] = true
 		}
 	})
@@ -127,25 +152,41 @@ type chunks struct {
 	count  [maxChunks]int
 }
 
-// ReadSession opens the session that the Cookie header lines carry. Whatever is
-// missing, forged, truncated or of a lost key is no session and never an error.
+// ReadSession opens the session that the Cookie header lines carry and reads it into
+// s, whose raw JSON is shared with other requests and must not be changed in place.
+// Whatever is missing, forged, truncated or of a lost key is no session and never an
+// error; s is empty then.
 //
 // Where cookies come in duplicate, the first ones of each name are tried together,
 // then the second ones, at most four times; where one name has fewer, its last one
 // stands in. A planted cookie thus hides neither the session nor one of its chunks.
-func (k *Keyring) ReadSession(lines []string, name string) (*Session, bool) {
+func (k *Keyring) ReadSession(s *Session, lines []string, name string) bool {
+	found := readChunks(lines, name, func(id, value string) bool {
+		if k.recent.find(id, name, value, s) {
+			return true
+		}
+		opened := k.open(forSession, id, name, value, s)
+		if opened {
+			k.recent.keep(id, name, value, s)
+		}
+		return opened
+	})
+	if !found {
+		*s = Session{}
+	}
+	return found
+}
+
+// readChunks tries what the chunks of a cookie make together.
+func readChunks(lines []string, name string, try func(id, value string) bool) bool {
 	var c chunks
 	c.collect(lines, name)
 	for turn := range maxCandidates {
-		id, value, ok := c.join(turn)
-		if !ok {
-			continue
-		}
-		if s := new(Session); k.open(forSession, id, name, value, s) {
-			return s, true
+		if id, value, ok := c.join(turn); ok && try(id, value) {
+			return true
 		}
 	}
-	return nil, false
+	return false
 }
 
 func (c *chunks) collect(lines []string, name string) {

@@ -16,7 +16,7 @@ func TestSessionSurvivesTheCookie(t *testing.T) {
 	for _, size := range []int{0, 10, 2_000, 9_000, 16_000} {
 		want := largeSession(t, size)
 		want.Issue = 300
-		got, ok := k.ReadSession(signIn(t, k, c, want).lines(), c.Name)
+		got, ok := readSession(k, signIn(t, k, c, want).lines(), c.Name)
 		if !ok || !reflect.DeepEqual(got, want) {
 			t.Errorf("claim of %d bytes: read %+v, %v; want %+v", size, got, ok, want)
 		}
@@ -73,7 +73,7 @@ func TestCK_04_ChangedSessionCookieIsNoSession(t *testing.T) {
 	value := signIn(t, k, c, typicalSession(t)).value(c.Name)
 	refused := func(t *testing.T, what, value string) {
 		t.Helper()
-		if _, ok := k.ReadSession([]string{c.Name + "=" + value}, c.Name); ok {
+		if _, ok := readSession(k, []string{c.Name + "=" + value}, c.Name); ok {
 			t.Errorf("%s: accepted", what)
 		}
 	}
@@ -132,7 +132,7 @@ func TestCVE_LIB_20_SessionHasOneSpellingOnly(t *testing.T) {
 	for size := range 36 {
 		value := signIn(t, k, c, largeSession(t, size)).value(c.Name)
 		for _, s := range spellings(value) {
-			if _, ok := k.ReadSession([]string{c.Name + "=" + s}, c.Name); ok {
+			if _, ok := readSession(k, []string{c.Name + "=" + s}, c.Name); ok {
 				t.Fatalf("claim of %d bytes: another spelling was accepted", size)
 			}
 		}
@@ -150,7 +150,7 @@ func TestChunkLengthsAreExact(t *testing.T) {
 				t.Fatalf("claim of %d bytes: chunk %d of %d has %d bytes", size, i, len(b.cookies), n)
 			}
 		}
-		if got, ok := k.ReadSession(b.lines(), c.Name); !ok || !reflect.DeepEqual(got, want) {
+		if got, ok := readSession(k, b.lines(), c.Name); !ok || !reflect.DeepEqual(got, want) {
 			t.Fatalf("claim of %d bytes was not read back", size)
 		}
 	}
@@ -181,7 +181,7 @@ func TestCK_04_ChunksOfTwoSessionsNeverMix(t *testing.T) {
 	k, c := newTestKeyring(t), newTestCookies(t).Session
 	s := largeSession(t, 5_000)
 	one := signIn(t, k, c, s)
-	s.Renew(testNow.Add(time.Hour))
+	s = s.Renewed(testNow.Add(time.Hour))
 	two := signIn(t, k, c, s)
 	n := len(one.cookies)
 	if n < 3 {
@@ -196,7 +196,7 @@ func TestCK_04_ChunksOfTwoSessionsNeverMix(t *testing.T) {
 			}
 			b.cookies = append(b.cookies, from.cookies[i])
 		}
-		_, ok := k.ReadSession(b.lines(), c.Name)
+		_, ok := readSession(k, b.lines(), c.Name)
 		if pure := mask == 0 || mask == 1<<n-1; ok != pure {
 			t.Errorf("chunks by generation %03b: read %v, want %v", mask, ok, pure)
 		}
@@ -230,12 +230,12 @@ func TestFUZZ_03_ChunkLayoutsThatAreRefused(t *testing.T) {
 		"CVE-MAO-14 count higher":    setCount("4") + "; " + name + ".1=" + v[1] + "; " + name + ".2=" + v[2],
 		"count higher, a chunk more": setCount("4") + "; " + name + ".1=" + v[1] + "; " + name + ".2=" + v[2] + "; " + name + ".3=AAAA",
 	} {
-		if _, ok := k.ReadSession([]string{line}, name); ok {
+		if _, ok := readSession(k, []string{line}, name); ok {
 			t.Errorf("%s: accepted", what)
 		}
 	}
 	line := name + "=" + v[0] + "; " + name + ".1=" + v[1] + "; " + name + ".2=" + v[2] + "; " + name + ".3=stale"
-	if _, ok := k.ReadSession([]string{line}, name); !ok {
+	if _, ok := readSession(k, []string{line}, name); !ok {
 		t.Error("a stale chunk behind the last one hid the session")
 	}
 }
@@ -253,7 +253,7 @@ func TestCVE_SDK_12_ShrunkenSessionLeavesNoChunksBehind(t *testing.T) {
 	if len(b.cookies) != 1 {
 		t.Errorf("the browser keeps %d cookies, want 1", len(b.cookies))
 	}
-	if got, ok := k.ReadSession(b.lines(), c.Name); !ok || got.ID != small.ID {
+	if got, ok := readSession(k, b.lines(), c.Name); !ok || got.ID != small.ID {
 		t.Error("the new session was not read")
 	}
 }
@@ -355,7 +355,7 @@ func TestCK_09_PlantedCookiesHideNothing(t *testing.T) {
 		"spaces around":          {[]string{" \t" + small + " "}, true},
 		"quoted value":           {[]string{strings.Replace(small, "=", `="`, 1) + `"`}, false},
 	} {
-		if _, ok := k.ReadSession(tc.lines, c.Name); ok != tc.want {
+		if _, ok := readSession(k, tc.lines, c.Name); ok != tc.want {
 			t.Errorf("%s: read %v, want %v", what, ok, tc.want)
 		}
 	}
@@ -371,7 +371,7 @@ func FuzzOpenSession(f *testing.F) {
 	f.Add(c.Name+"="+k.keys[0].id+".1.", c.Name+".1=x")
 	f.Add(c.Name+"=.1.", "")
 	f.Fuzz(func(t *testing.T, first, second string) {
-		if s, ok := k.ReadSession([]string{first, second}, c.Name); ok && !reflect.DeepEqual(s, genuine) {
+		if s, ok := readSession(k, []string{first, second}, c.Name); ok && !reflect.DeepEqual(s, genuine) {
 			t.Error("a session that nobody sealed was accepted")
 		}
 	})
@@ -384,7 +384,7 @@ func FuzzChunks(f *testing.F) {
 	older := largeSession(f, 5_000)
 	older.ID = [16]byte{1}
 	newer := *older
-	newer.Renew(testNow.Add(time.Hour))
+	newer = *newer.Renewed(testNow.Add(time.Hour))
 	var values []string
 	for _, s := range []*Session{older, &newer} {
 		for _, cookie := range signIn(f, k, c, s).cookies {
@@ -404,7 +404,7 @@ func FuzzChunks(f *testing.F) {
 			value = value[:max(0, len(value)-int(choices[2]))]
 			line.WriteString(c.Name + chunkSuffix(int(choices[1])%10) + "=" + value + "; ")
 		}
-		s, ok := k.ReadSession([]string{line.String()}, c.Name)
+		s, ok := readSession(k, []string{line.String()}, c.Name)
 		if !ok {
 			return
 		}

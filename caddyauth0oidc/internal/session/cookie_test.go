@@ -68,7 +68,7 @@ func TestLongestNameStillFitsWhatBrowsersStore(t *testing.T) {
 	}
 	k, want := newTestKeyring(t), largeSession(t, 9_000)
 	// The browser of these tests fails on a cookie of more than 4096 bytes.
-	if got, ok := k.ReadSession(signIn(t, k, c.Session, want).lines(), c.Session.Name); !ok || got.ID != want.ID {
+	if got, ok := readSession(k, signIn(t, k, c.Session, want).lines(), c.Session.Name); !ok || got.ID != want.ID {
 		t.Error("the session was not read back")
 	}
 }

@@ -11,27 +11,42 @@ import (
 )
 
 func TestCVE_LIB_22_ManySmallCookiesDoNotGrowMemory(t *testing.T) {
-	k, c := newTestKeyring(t), newTestCookies(t).Session
+	k, c, s := newTestKeyring(t), newTestCookies(t).Session, new(Session)
 	for _, piece := range []string{"a=b; ", "; ", c.Name + "=x; ", c.Name + ".1=x; "} {
 		lines := []string{strings.Repeat(piece, 100_000)}
-		if n := testing.AllocsPerRun(2, func() { k.ReadSession(lines, c.Name) }); n > 0 {
+		if n := testing.AllocsPerRun(2, func() { k.ReadSession(s, lines, c.Name) }); n > 0 {
 			t.Errorf("reading 100000 times %q takes %v allocations", piece, n)
 		}
 	}
 }
 
-// Most of them are securecookie's; the limit is for our own.
-func TestReadingASessionAllocatesLittle(t *testing.T) {
-	k, c := newTestKeyring(t, secretA, secretB, secretC), newTestCookies(t).Session
+// All of them are securecookie's.
+func TestOpeningASessionAllocatesAtMost12Times(t *testing.T) {
+	k, c, s := newTestKeyring(t, secretA, secretB, secretC), newTestCookies(t).Session, new(Session)
+	text := signIn(t, k, c, typicalSession(t)).value(c.Name)
+	id, value := text[:keyIDLength], text[keyIDLength+len(".1."):]
+	n := testing.AllocsPerRun(100, func() {
+		if !k.open(forSession, id, c.Name, value, s) {
+			t.Fatal("not opened")
+		}
+	})
+	if n > 12 {
+		t.Errorf("opening the session takes %v allocations, want at most 12", n)
+	}
+}
+
+func TestReadingARecentSessionAllocatesNothing(t *testing.T) {
+	k, c, s := newTestKeyring(t, secretA, secretB, secretC), newTestCookies(t).Session, new(Session)
 	lines := signIn(t, k, c, typicalSession(t)).lines()
 	lines[0] = "theme=dark; " + lines[0] + "; _ga=GA1.2.3"
-	if n := testing.AllocsPerRun(100, func() { k.ReadSession(lines, c.Name) }); n > 16 {
-		t.Errorf("reading the session takes %v allocations, want at most 16", n)
+	k.ReadSession(s, lines, c.Name)
+	if n := testing.AllocsPerRun(100, func() { k.ReadSession(s, lines, c.Name) }); n > 0 {
+		t.Errorf("reading the session takes %v allocations, want none", n)
 	}
 }
 
 func BenchmarkReadSession(b *testing.B) {
-	k, c := newTestKeyring(b, secretA, secretB, secretC), newTestCookies(b).Session
+	k, c, s := newTestKeyring(b, secretA, secretB, secretC), newTestCookies(b).Session, new(Session)
 	profileOnly := signIn(b, k, c, typicalSession(b)).lines()
 	value := strings.TrimPrefix(profileOnly[0], c.Name+"=")
 	for _, bm := range []struct {
@@ -47,7 +62,7 @@ func BenchmarkReadSession(b *testing.B) {
 		b.Run(bm.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				k.ReadSession(bm.lines, c.Name)
+				k.ReadSession(s, bm.lines, c.Name)
 			}
 		})
 	}

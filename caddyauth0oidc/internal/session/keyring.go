@@ -31,18 +31,20 @@ const (
 	forTransaction
 	forState
 	forAttempts
+	forTokens
 	purposes
 )
 
 // labels go into the derivation of keys. Changing one makes everything that was
 // sealed before unreadable.
-var labels = [purposes]string{"session", "transaction", "state", "attempts"}
+var labels = [purposes]string{"session", "transaction", "state", "attempts", "tokens"}
 
 const (
 	derivation   = "caddy-auth0-oidc 1"
 	hashKeySize  = 64
 	blockKeySize = 32
-	keyIDSize    = 3 // bytes, four characters
+	keyIDSize    = 3 // bytes
+	keyIDLength  = keyIDSize * 4 / 3
 )
 
 // key is what is derived from one secret.
@@ -56,7 +58,8 @@ type key struct {
 // as well, so that what another tenant, client or purpose sealed never opens.
 // It may be used by many goroutines at once.
 type Keyring struct {
-	keys []key
+	keys   []key
+	recent *recent
 }
 
 // NewKeyring derives keys from secrets: the first one seals, all of them open.
@@ -65,7 +68,7 @@ func NewKeyring(secrets []string, issuer, clientID string) (*Keyring, error) {
 	if len(secrets) == 0 {
 		return nil, ErrNoSecret
 	}
-	k := &Keyring{keys: make([]key, 0, len(secrets))}
+	k := &Keyring{keys: make([]key, 0, len(secrets)), recent: newRecent()}
 	for i, secret := range secrets {
 		if len(secret) < MinSecretLength {
 			return nil, fmt.Errorf("deriving keys from secret %d: %w", i+1, ErrShortSecret)
@@ -127,9 +130,13 @@ func (k *Keyring) find(id string) *key {
 }
 
 // seal returns the id of the key and the sealed payload, which is padded base64url.
+// A payload of more than maxPayload is refused with errTooLong.
 func (k *Keyring) seal(p purpose, name string, payload packer) (id, value string, err error) {
-	first := &k.keys[0]
-	value, err = first.codecs[p].Encode(name, payload)
+	first, packed := &k.keys[0], payload.pack()
+	if len(packed) > maxPayload {
+		return "", "", errTooLong
+	}
+	value, err = first.codecs[p].Encode(name, shortened(packed))
 	return first.id, value, err
 }
 

@@ -57,7 +57,7 @@ func TestCK_18_RotationOfSecrets(t *testing.T) {
 		{"the older one no longer seals", oldOnly, after, false},
 		{"a secret that is gone opens nothing", newOnly, before, false},
 	} {
-		if _, ok := tc.k.ReadSession(tc.lines, c.Name); ok != tc.want {
+		if _, ok := readSession(tc.k, tc.lines, c.Name); ok != tc.want {
 			t.Errorf("%s: read %v", tc.what, ok)
 		}
 	}
@@ -79,17 +79,17 @@ func TestCK_03_NothingOpensForAnotherTenantClientOrName(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, ok := k.ReadSession(lines, c.Name); ok {
+		if _, ok := readSession(k, lines, c.Name); ok {
 			t.Errorf("%s: the cookie opened", what)
 		}
 		// The key id alone is public and must not be what keeps tenants apart.
 		k.keys[0].id = newTestKeyring(t).keys[0].id
-		if _, ok := k.ReadSession(lines, c.Name); ok {
+		if _, ok := readSession(k, lines, c.Name); ok {
 			t.Errorf("%s: the cookie opened once the key id was forged", what)
 		}
 	}
 	renamed := []string{strings.Replace(lines[0], c.Name, "auth0_session", 1)}
-	if _, ok := newTestKeyring(t).ReadSession(renamed, "auth0_session"); ok {
+	if _, ok := readSession(newTestKeyring(t), renamed, "auth0_session"); ok {
 		t.Error("the cookie opened under another name")
 	}
 }
@@ -117,7 +117,7 @@ func TestCVE_SDK_16_TransactionIsNoSessionAndTheOtherWayRound(t *testing.T) {
 	pending := b.value(c.Transaction.Name + txn.ID)
 	id, sealed, _ := strings.Cut(pending, ".")
 	for _, value := range []string{pending, id + ".1." + sealed} {
-		if _, ok := k.ReadSession([]string{c.Session.Name + "=" + value}, c.Session.Name); ok {
+		if _, ok := readSession(k, []string{c.Session.Name + "=" + value}, c.Session.Name); ok {
 			t.Error("a pending login was read as a session")
 		}
 	}
@@ -153,14 +153,14 @@ func TestGarbageCostsAtMostOneKey(t *testing.T) {
 		{"no base64", third + ".1.%%%%", 0},
 	} {
 
-		k.ReadSession([]string{c.Name + "=" + tc.value}, c.Name)
+		readSession(k, []string{c.Name + "=" + tc.value}, c.Name)
 		if got := tries(); got != tc.want {
 			t.Errorf("%s: %d keys were tried, want %d", tc.what, got, tc.want)
 		}
 	}
 
 	junk := strings.Repeat(c.Name+"="+genuine[:30]+flip(genuine[30:31])+genuine[31:]+"; ", 50)
-	k.ReadSession([]string{junk}, c.Name)
+	readSession(k, []string{junk}, c.Name)
 	if got := tries(); got != maxCandidates {
 		t.Errorf("50 forged duplicates: %d were tried, want %d", got, maxCandidates)
 	}
@@ -248,7 +248,7 @@ func TestCookieOfAnEarlierBuildStillOpens(t *testing.T) {
 		SID:     "sid-1",
 		Profile: profile.Profile{UserID: "auth0-oidc|acme-child|auth0|1", Extra: []byte(`{"zoneinfo":"Europe/Vienna"}`)},
 	}
-	got, ok := newTestKeyring(t).ReadSession([]string{"auth0_session=" + goldenCookie}, "auth0_session")
+	got, ok := readSession(newTestKeyring(t), []string{"auth0_session=" + goldenCookie}, "auth0_session")
 	if !ok || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, ok)
 	}
@@ -332,7 +332,7 @@ func TestKeyringServesManyGoroutines(t *testing.T) {
 					return
 				}
 				line, _, _ := strings.Cut(h.Get("Set-Cookie"), ";")
-				if got, ok := k.ReadSession([]string{line}, c.Name); !ok || !reflect.DeepEqual(got, s) {
+				if got, ok := readSession(k, []string{line}, c.Name); !ok || !reflect.DeepEqual(got, s) {
 					done <- "another session came back"
 					return
 				}

@@ -4,19 +4,22 @@ import (
 	"encoding/binary"
 	"errors"
 	"time"
+	"unsafe"
 )
 
-// payloadVersion begins every payload. A payload of another version is refused,
-// never guessed at.
+// payloadVersion begins every payload that is not deflated. A payload of another
+// version is refused, never guessed at.
 const payloadVersion = 1
 
 // latestTime is the last second of the year 9999: what lies beyond is no date.
 const latestTime = 253402300799
 
-var errPayload = errors.New("the sealed payload is malformed")
+var (
+	errPayload = errors.New("the sealed payload is malformed")
+	errTooLong = errors.New("the payload is too long to be sealed")
+)
 
-// packer writes a value into a new buffer. The buffer must belong to nobody else:
-// securecookie encrypts it in place.
+// packer writes a value into a new buffer, which securecookie encrypts in place.
 type packer interface{ pack() []byte }
 
 // unpacker reads a value back. What it keeps may alias the buffer, which belongs
@@ -26,12 +29,13 @@ type unpacker interface{ unpack(b []byte) error }
 // payloadSerializer lets securecookie seal our own payloads instead of gob or JSON.
 type payloadSerializer struct{}
 
+// Serialize takes what is packed already.
 func (payloadSerializer) Serialize(src any) ([]byte, error) {
-	p, ok := src.(packer)
+	b, ok := src.([]byte)
 	if !ok {
 		return nil, errPayload
 	}
-	return p.pack(), nil
+	return b, nil
 }
 
 func (payloadSerializer) Deserialize(src []byte, dst any) error {
@@ -39,7 +43,11 @@ func (payloadSerializer) Deserialize(src []byte, dst any) error {
 	if !ok {
 		return errPayload
 	}
-	return u.unpack(src)
+	b, err := inflated(src)
+	if err != nil {
+		return err
+	}
+	return u.unpack(b)
 }
 
 func appendText[T ~string | ~[]byte](b []byte, text T) []byte {
@@ -57,17 +65,18 @@ func appendTime(b []byte, t time.Time) []byte {
 // every further one is empty, and end tells.
 type fields struct {
 	bytes []byte
-	text  string // the same bytes, so that strings need no copies of their own
+	text  string // the same bytes; a copy would cost as much as all the rest of unpacking
 	at    int
 	bad   bool
 }
 
-// readFields starts reading b, which must be of the version we write.
+// readFields starts reading b, which must be of the version we write. The texts are
+// parts of b, so nobody may write to it any more.
 func readFields(b []byte) fields {
 	if len(b) == 0 || b[0] != payloadVersion {
 		return fields{bad: true}
 	}
-	return fields{bytes: b, text: string(b), at: 1}
+	return fields{bytes: b, text: unsafe.String(unsafe.SliceData(b), len(b)), at: 1}
 }
 
 // end returns an error unless every field was well-formed and nothing is left over.

@@ -12,11 +12,12 @@ type Names struct {
 	Transaction string // prefix of the cookies of pending logins
 }
 
-// Own tells whether a cookie of this name is ours: the session cookie, one of its
-// chunks, a pending login, the count of recent logins or the mark of a logout. Names are compared as
-// browsers do, case included.
+// Own tells whether a cookie of this name is ours: the session cookie or that of its
+// tokens, one of their chunks, a pending login, the count of recent logins or the mark
+// of a logout. Names are compared as browsers do, case included.
 func (n Names) Own(name string) bool {
 	if rest, ok := strings.CutPrefix(name, n.Session); ok && n.Session != "" {
+		rest = strings.TrimPrefix(rest, tokensSuffix)
 		if rest == "" {
 			return true
 		}

@@ -42,36 +42,45 @@ func New(random io.Reader, now time.Time, p profile.Profile) (*Session, error) {
 	return s, nil
 }
 
-// Renew prepares the session for being written again: the idle time starts anew,
-// the absolute limit does not move.
-func (s *Session) Renew(now time.Time) {
-	s.Issue++
-	s.Seen = wholeSeconds(now)
+// Renewed gives the session as it is written again: the idle time starts anew, the
+// absolute limit does not move.
+func (s *Session) Renewed(now time.Time) *Session {
+	renewed := *s
+	renewed.Issue++
+	renewed.Seen = wholeSeconds(now)
+	return &renewed
 }
 
 func wholeSeconds(t time.Time) time.Time { return time.Unix(t.Unix(), 0).UTC() }
 
-// Limits are today's configured limits, which hold for sessions of any age. A
-// limit of zero ends every session at once.
+// Limits are today's configured limits, which hold for sessions of any age. An idle
+// or absolute limit of zero ends every session at once.
 type Limits struct {
 	Idle     time.Duration // since the cookie was last written
 	Absolute time.Duration // since the user signed in
+	MaxAge   time.Duration // since Auth0 asked for the credentials; zero for no such limit
 }
 
 // Expires returns when the session ends unless it is renewed: the earliest of the
-// idle limit, the absolute limit and 30 seconds before Auth0's own limit.
+// idle limit, the absolute limit, the age of the sign-in at Auth0 and 30 seconds
+// before Auth0's own limit. A session that does not say when the user signed in at
+// Auth0 has reached every MaxAge.
 func (s *Session) Expires(l Limits) time.Time {
-	end := s.Seen.Add(l.Idle)
-	if t := s.Login.Add(l.Absolute); t.Before(end) {
-		end = t
+	end := earlier(s.Seen.Add(l.Idle), s.Login.Add(l.Absolute))
+	if l.MaxAge > 0 {
+		end = earlier(end, s.AuthTime.Add(l.MaxAge))
 	}
-	if s.Ceiling.IsZero() {
-		return end
-	}
-	if t := s.Ceiling.Add(-ceilingMargin); t.Before(end) {
-		end = t
+	if !s.Ceiling.IsZero() {
+		end = earlier(end, s.Ceiling.Add(-ceilingMargin))
 	}
 	return end
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // Alive tells whether the session holds at the time now. A session that claims to

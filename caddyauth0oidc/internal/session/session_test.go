@@ -44,6 +44,10 @@ func TestCK_07_SessionEndsAtTheEarliestLimit(t *testing.T) {
 		"today's limits":    {func(*Session) {}, Limits{Idle: time.Minute, Absolute: time.Hour}, testNow.Add(time.Minute)},
 		"idle beyond life":  {func(*Session) {}, Limits{Idle: time.Hour, Absolute: time.Minute}, testNow.Add(time.Minute)},
 		"limits of nothing": {func(*Session) {}, Limits{}, testNow},
+		"max_age": {func(s *Session) { s.AuthTime = testNow.Add(-time.Hour) },
+			Limits{Idle: 24 * time.Hour, Absolute: 72 * time.Hour, MaxAge: 2 * time.Hour}, testNow.Add(time.Hour)},
+		"max_age beyond idle": {func(s *Session) { s.AuthTime = testNow },
+			Limits{Idle: time.Hour, Absolute: 72 * time.Hour, MaxAge: 2 * time.Hour}, testNow.Add(time.Hour)},
 	} {
 		s := base
 		tc.change(&s)
@@ -61,13 +65,22 @@ func TestCK_07_SessionEndsAtTheEarliestLimit(t *testing.T) {
 	}
 }
 
+func TestCK_07_SessionThatDoesNotSayWhenTheUserSignedInHasReachedEveryMaxAge(t *testing.T) {
+	t.Parallel()
+	s := Session{Login: testNow, Seen: testNow}
+	l := testLimits
+	if l.MaxAge = 100 * 365 * 24 * time.Hour; s.Alive(testNow, l) {
+		t.Error("alive")
+	}
+}
+
 func TestCK_07_RenewingNeverExtendsTheAbsoluteLimit(t *testing.T) {
 	t.Parallel()
 	s := typicalSession(t)
 	now := testNow
 	for s.Alive(now, testLimits) {
 		issue := s.Issue
-		s.Renew(now)
+		s = s.Renewed(now)
 		if s.Issue != issue+1 {
 			t.Fatal("the issue did not grow")
 		}
@@ -117,7 +130,7 @@ func TestTimesAreWholeSeconds(t *testing.T) {
 	if !s.Login.Equal(testNow) || !s.Seen.Equal(testNow) {
 		t.Errorf("login %v, seen %v", s.Login, s.Seen)
 	}
-	if s.Renew(testNow.Add(time.Hour + time.Millisecond)); !s.Seen.Equal(testNow.Add(time.Hour)) {
+	if s = s.Renewed(testNow.Add(time.Hour + time.Millisecond)); !s.Seen.Equal(testNow.Add(time.Hour)) {
 		t.Errorf("seen %v", s.Seen)
 	}
 }

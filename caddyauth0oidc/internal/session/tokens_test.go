@@ -1,0 +1,183 @@
+package session
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// testJWT has a real header and payload and a signature of its own that does not deflate.
+func testJWT(header, payload string) string {
+	encode := base64.RawURLEncoding.EncodeToString
+	return encode([]byte(header)) + "." + encode([]byte(payload)) + "." + encode([]byte(noise(len(payload) + 256)[len(payload):]))
+}
+
+// typicalTokens are as long as those of a tenant with an API and a few claims.
+func typicalTokens(s *Session) *Tokens {
+	header := `{"alg":"RS256","typ":"JWT","kid":"Qk3sD8fJ2lM9nB4vC7xZ1"}`
+	who := `"iss":"https://acme.eu.auth0.com/","sub":"auth0-oidc|acme-child|auth0|65f1c2d3e4b5a6f7a8b9c0d1"`
+	return &Tokens{
+		Session: s.ID, Expiry: testNow.Add(24 * time.Hour), Refresh: "v1." + strings.Repeat("MkJ3a", 12),
+		ID: testJWT(header, fmt.Sprintf(`{"given_name":"Ada","family_name":"Lovelace","nickname":"ada","name":"Ada Lovelace",`+
+			`"picture":"https://s.gravatar.com/avatar/0b5c6f1d2e3a4b5c6d7e8f9a0b1c2d3e?s=480&r=pg","updated_at":"2026-11-23T08:15:30.123Z",`+
+			`"email":"ada.lovelace@analytical.example","email_verified":true,%s,"aud":"kY7xP2mQ9rT4vW6zA1bC3dE5fG8hJ0kL","iat":1795421730,`+
+			`"exp":1795457730,"sid":"Zx8kq2LmN4pR6sT0vW1yA3bC5dE7fG9h","nonce":"c29tZS1yYW5kb20tbm9uY2U"}`, who)),
+		Access: testJWT(header, fmt.Sprintf(`{%s,"aud":["https://api.acme.example/reports","https://acme.eu.auth0.com/userinfo"],`+
+			`"iat":1795421730,"exp":1795508130,"scope":"openid profile email offline_access read:reports write:reports read:invoices write:invoices",`+
+			`"azp":"kY7xP2mQ9rT4vW6zA1bC3dE5fG8hJ0kL","permissions":["read:reports","write:reports","read:invoices","write:invoices","approve:invoices",`+
+			`"read:customers","write:customers","export:customers","read:audit","read:settings","write:settings"],"https://acme.com/tenant":"vienna"}`, who)),
+		Child: testJWT(header, `{"iss":"https://child.eu.auth0.com/","sub":"auth0|65f1c2d3e4b5a6f7a8b9c0d1","aud":["https://child.eu.auth0.com/userinfo"],`+
+			`"iat":1795421729,"exp":1795508129,"scope":"openid profile email","azp":"cH1lDcL1eNtId000000000000000000"}`),
+	}
+}
+
+func TestTokensSurviveTheCookie(t *testing.T) {
+	t.Parallel()
+	k, c := newTestKeyring(t), newTestCookies(t).Session
+	s := typicalSession(t)
+	all := typicalTokens(s)
+	for name, want := range map[string]*Tokens{
+		"all":        all,
+		"none":       {Session: s.ID},
+		"no JWTs":    {Session: s.ID, Access: "opaque", ID: "a.b", Child: "a.b.c.d", Refresh: "ä\n"},
+		"odd JWTs":   {Session: s.ID, Access: "..", ID: "YQ.YR.YQ", Child: "YQ==.YQ.YQ", Refresh: "Y\nQ.YQ.YQ"},
+		"a long one": {Session: s.ID, Access: noise(5_000)},
+	} {
+		b := &browser{t: t}
+		h := http.Header{}
+		if err := k.WriteTokens(h, c, want, time.Hour, nil, roomy); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		b.receive(h)
+		if got, ok := k.ReadTokens(s, b.lines(), c.Name); !ok || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: read %+v, %v; want %+v", name, got, ok, want)
+		}
+	}
+}
+
+func TestProfileWithAllTokensTakesTwoCookies(t *testing.T) {
+	t.Parallel()
+	k, c := newTestKeyring(t), newTestCookies(t).Session
+	s := typicalSession(t)
+	b := signIn(t, k, c, s)
+	h := http.Header{}
+	tokens := typicalTokens(s)
+	if err := k.WriteTokens(h, c, tokens, time.Hour, b.lines(), 16<<10); err != nil {
+		t.Fatal(err)
+	}
+	b.receive(h)
+	if len(b.cookies) != 2 {
+		t.Errorf("%d bytes of tokens and a profile take %d cookies, want 2",
+			len(tokens.ID)+len(tokens.Access)+len(tokens.Child)+len(tokens.Refresh), len(b.cookies))
+	}
+	if size := len(b.value(c.Name + "-t")); size > chunkSize {
+		t.Errorf("the tokens' cookie has %d bytes", size)
+	}
+}
+
+func TestCVE_GW_09_TokensOfAnotherSessionAreNone(t *testing.T) {
+	t.Parallel()
+	k, c := newTestKeyring(t), newTestCookies(t).Session
+	mine, other := typicalSession(t), typicalSession(t)
+	other.ID[0]++
+	h := http.Header{}
+	if err := k.WriteTokens(h, c, typicalTokens(other), time.Hour, nil, roomy); err != nil {
+		t.Fatal(err)
+	}
+	b := &browser{t: t}
+	b.receive(h)
+	if _, ok := k.ReadTokens(mine, b.lines(), c.Name); ok {
+		t.Error("tokens of another session were read")
+	}
+	if _, ok := k.ReadTokens(other, b.lines(), c.Name); !ok {
+		t.Error("the tokens' own session cannot read them")
+	}
+}
+
+func TestCVE_SDK_16_TokensAreNoSessionAndTheOtherWayRound(t *testing.T) {
+	t.Parallel()
+	k, c := newTestKeyring(t), newTestCookies(t).Session
+	s := typicalSession(t)
+	b := signIn(t, k, c, s)
+	h := http.Header{}
+	if err := k.WriteTokens(h, c, typicalTokens(s), time.Hour, nil, roomy); err != nil {
+		t.Fatal(err)
+	}
+	b.receive(h)
+	swapped := []string{c.Name + "=" + b.value(c.Name+"-t") + "; " + c.Name + "-t=" + b.value(c.Name)}
+	if _, ok := readSession(k, swapped, c.Name); ok {
+		t.Error("the tokens' value is a session")
+	}
+	if _, ok := k.ReadTokens(s, swapped, c.Name); ok {
+		t.Error("the session's value is tokens")
+	}
+}
+
+func TestCK_05_TokensThatDoNotFitBesideTheSessionAreRefusedByName(t *testing.T) {
+	t.Parallel()
+	k, c := newTestKeyring(t), newTestCookies(t).Session
+	s := typicalSession(t)
+	for _, tc := range []struct {
+		size, limit int
+		fits        bool
+	}{
+		{3_000, 16 << 10, true}, {5_000, 16 << 10, false}, {5_000, 64 << 10, true}, {20_000, 64 << 10, false}, {maxPayload, 64 << 10, false},
+	} {
+		h := http.Header{}
+		if err := k.WriteSession(h, c, s, time.Hour, nil, tc.limit); err != nil {
+			t.Fatal(err)
+		}
+		before := len(h["Set-Cookie"])
+		err := k.WriteTokens(h, c, &Tokens{Session: s.ID, Refresh: "short", Access: noise(tc.size)}, time.Hour, nil, tc.limit)
+		tooLarge, ok := errors.AsType[*TooLargeError](err)
+		switch {
+		case tc.fits && err != nil:
+			t.Errorf("%d bytes below a limit of %d: %v", tc.size, tc.limit, err)
+		case !tc.fits && (!ok || tooLarge.Biggest != "access_token" || len(h["Set-Cookie"]) != before):
+			t.Errorf("%d bytes below a limit of %d: %v, %d cookies; want the access token refused", tc.size, tc.limit, err, len(h["Set-Cookie"]))
+		}
+	}
+}
+
+func TestClearedSessionTakesItsTokensAlong(t *testing.T) {
+	t.Parallel()
+	k, c := newTestKeyring(t), newTestCookies(t).Session
+	s := typicalSession(t)
+	b := signIn(t, k, c, s)
+	h := http.Header{}
+	if err := k.WriteTokens(h, c, &Tokens{Session: s.ID, Access: noise(5_000)}, time.Hour, nil, roomy); err != nil {
+		t.Fatal(err)
+	}
+	b.receive(h)
+	h = http.Header{}
+	ClearSession(h, c, b.lines())
+	b.receive(h)
+	if len(b.cookies) != 0 {
+		t.Errorf("%d cookies are left", len(b.cookies))
+	}
+}
+
+func FuzzUnpackTokens(f *testing.F) {
+	f.Add(typicalTokens(typicalSession(f)).pack())
+	f.Add((&Tokens{Access: "opaque"}).pack())
+	f.Add(shortened((&Tokens{Access: strings.Repeat("a", 9_000)}).pack()))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		payload, err := inflated(bytes.Clone(b))
+		if err != nil {
+			return
+		}
+		var first, second Tokens
+		if first.unpack(payload) != nil {
+			return
+		}
+		if err := second.unpack(first.pack()); err != nil || first != second {
+			t.Errorf("packed again %+v became %+v, %v", first, second, err)
+		}
+	})
+}

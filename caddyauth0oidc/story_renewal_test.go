@@ -1,0 +1,184 @@
+package caddyauth0oidc
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// slowAnswer is a request for /slow that the application has not answered yet.
+type slowAnswer struct {
+	release  chan struct{}
+	response chan *http.Response
+}
+
+// ask sends a request with the browser's cookies of now and returns when it has
+// reached the application.
+func (w *world) ask(b *heldBrowser) *slowAnswer {
+	w.t.Helper()
+	s := &slowAnswer{release: make(chan struct{}), response: make(chan *http.Response, 1)}
+	arrived := make(chan struct{})
+	w.app.answer = func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			close(arrived)
+			<-s.release
+		}
+	}
+	r, err := http.NewRequest("GET", w.base+"/slow", nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Header.Set("Cookie", cookieHeader(w, b))
+	go func() {
+		response, err := w.network.RoundTrip(r)
+		if err != nil {
+			w.t.Error(err)
+		}
+		s.response <- response
+	}()
+	<-arrived
+	return s
+}
+
+// finish lets the application answer and gives the session cookie that came along.
+func (s *slowAnswer) finish() string {
+	close(s.release)
+	response := <-s.response
+	if response == nil {
+		return ""
+	}
+	for _, c := range response.Cookies() {
+		if strings.HasSuffix(c.Name, "auth0_session") {
+			return c.Value
+		}
+	}
+	return ""
+}
+
+// CONC-12, RIL-07, CONC-14, CONC-18: an answer that takes long neither replaces the
+// cookie of a later one nor brings back a session that has ended.
+func TestCONC_12_LateAnswerNeverReplacesANewerSession(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		meanwhile func(*world, *heldBrowser)
+		renews    bool
+	}{
+		"nothing happens": {func(*world, *heldBrowser) {}, true},
+		"the user does not use the session": {func(w *world, _ *heldBrowser) {
+			w.clock.advance(time.Minute)
+		}, true},
+		"another answer renews": {func(w *world, b *heldBrowser) {
+			w.clock.advance(time.Minute)
+			if !w.isSignedIn(b) {
+				w.t.Error("signed out")
+			}
+		}, false},
+		"another answer renews after a reload": {func(w *world, b *heldBrowser) {
+			w.load(worldSetup{base: w.base, settings: shortSession})
+			if !w.isSignedIn(b) {
+				w.t.Error("signed out")
+			}
+		}, false},
+		"the user signs out": {func(w *world, b *heldBrowser) {
+			w.send(b, "POST", "/auth/logout", map[string]string{"Sec-Fetch-Site": "same-origin"})
+		}, false},
+		"the user signs in again": {func(w *world, b *heldBrowser) {
+			w.open(b, "/auth/login?return_to=/home")
+		}, false},
+		"the session ends": {func(w *world, _ *heldBrowser) {
+			w.clock.advance(20 * time.Hour)
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, withSettings(shortSession))
+			b := w.browser()
+			w.signIn(b, "/home", w.pair.User)
+			before := sessionCookie(w, b)
+			w.clock.advance(2 * time.Hour)
+			slow := w.ask(b)
+			tc.meanwhile(w, b)
+			late := slow.finish()
+			if got := late != ""; got != tc.renews {
+				t.Errorf("the late answer sets a session: %v, want %v", got, tc.renews)
+			}
+			if late == before {
+				t.Error("the session came back as it was")
+			}
+		})
+	}
+}
+
+const shortSession = "session {\nidle 10h\nabsolute 20h\n}"
+
+// Nothing of an answer that is over is remembered.
+func TestRenewalsAreForgottenWhenTheirAnswersAreOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSettings(shortSession))
+	b := w.browser()
+	w.signIn(b, "/home", w.pair.User)
+	w.clock.advance(2 * time.Hour)
+	w.isSignedIn(b)
+	w.app.answer = func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	w.clock.advance(2 * time.Hour)
+	w.send(b, "GET", "/x", nil)
+	renewals := &w.handler().shared.renewals
+	if n := renewals.answers.Load(); n != 0 || len(renewals.underWay) != 0 {
+		t.Errorf("%d answers, %d sessions are remembered", n, len(renewals.underWay))
+	}
+}
+
+// The idle time counts from the answer, so that a long download does not end in a
+// session that is over.
+func TestRenewedCookieIsOfTheMomentOfTheAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSettings(shortSession))
+	b := w.browser()
+	w.signIn(b, "/home", w.pair.User)
+	w.clock.advance(2 * time.Hour)
+	slow := w.ask(b)
+	w.clock.advance(7 * time.Hour)
+	cookie := slow.finish()
+	w.clock.advance(9 * time.Hour)
+	r, _ := http.NewRequest("GET", w.base+"/x", nil)
+	r.Header.Set("Cookie", "__Host-auth0_session="+cookie)
+	response, err := w.network.RoundTrip(r)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Errorf("9 hours after the answer: %v %v", response, err)
+	}
+}
+
+// Every way of writing an answer has the cookie in its header.
+func TestRenewalReachesEveryKindOfAnswer(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]http.HandlerFunc{
+		"a status": func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusNoContent) },
+		"a body":   func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write([]byte("x")) },
+		"nothing":  func(http.ResponseWriter, *http.Request) {},
+		"a flush":  func(rw http.ResponseWriter, _ *http.Request) { _ = http.NewResponseController(rw).Flush() },
+		"a large file": func(rw http.ResponseWriter, _ *http.Request) {
+			_, _ = io.Copy(rw, bytes.NewReader(make([]byte, 1<<20)))
+		},
+		"early hints": func(rw http.ResponseWriter, _ *http.Request) {
+			rw.Header().Set("Link", "</style.css>; rel=preload")
+			rw.WriteHeader(http.StatusEarlyHints)
+			rw.WriteHeader(http.StatusOK)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, withSettings(shortSession))
+			b := w.browser()
+			w.signIn(b, "/home", w.pair.User)
+			w.clock.advance(2 * time.Hour)
+			w.app.answer = answer
+			response, _ := w.send(b, "GET", "/x", nil)
+			if n := len(response.Header.Values("Set-Cookie")); n != 1 || response.Header.Get("Cache-Control") != uncached {
+				t.Errorf("%d cookies, %q", n, response.Header.Get("Cache-Control"))
+			}
+		})
+	}
+}
