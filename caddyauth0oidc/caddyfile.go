@@ -149,6 +149,7 @@ var settings = map[string]setting{
 	"audience":        text(func(h *Handler) *string { return &h.Audience }, checkNotEmpty),
 	"authorize_param": (*Handler).parseAuthorizeParam,
 	"allow_params":    list(func(h *Handler) *[]string { return &h.AllowParams }, each(checkAuthorizeParam)),
+	"max_age":         age(func(h *Handler) *caddy.Duration { return &h.MaxAge }),
 	"secret":          list(func(h *Handler) *[]string { return &h.Secrets }, checkSecrets),
 	"session":         (*Handler).parseSession,
 	"unauthenticated": text(func(h *Handler) *string { return &h.Unauthenticated }, checkUnauthenticated),
@@ -206,6 +207,10 @@ func text(field func(*Handler) *string, check func(string) error) setting {
 }
 
 // list reads one argument or more.
+func age(field func(*Handler) *caddy.Duration) setting {
+	return func(h *Handler, d *caddyfile.Dispenser) error { return duration(d, field(h)) }
+}
+
 func list(field func(*Handler) *[]string, check func([]string) error) setting {
 	return func(h *Handler, d *caddyfile.Dispenser) error {
 		name, args := d.Val(), d.RemainingArgs()

@@ -105,7 +105,7 @@ func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Tra
 		return nil, err
 	}
 	token, err := h.shared.tenant.VerifyIDToken(ctx, h.application, string(tokens.IDToken), tenant.Check{
-		Nonce: t.Nonce, AccessToken: tokens.AccessToken,
+		Nonce: t.Nonce, AccessToken: tokens.AccessToken, MaxAge: h.askedAge(),
 	})
 	if err != nil {
 		return nil, err

@@ -151,6 +151,17 @@ func (h *Handler) judgeLimits() error {
 	if err := checkLimits(time.Duration(filled.Session.Idle), time.Duration(filled.Session.Absolute)); err != nil {
 		return fmt.Errorf("session: %w", err)
 	}
+	if err := checkMaxAge(time.Duration(filled.MaxAge)); err != nil {
+		return fmt.Errorf("max_age: %w", err)
+	}
+	return nil
+}
+
+// checkMaxAge takes zero for no limit.
+func checkMaxAge(age time.Duration) error {
+	if age != 0 && age < time.Minute {
+		return fmt.Errorf("%s is too short; it is at least %s", age, time.Minute)
+	}
 	return nil
 }
 

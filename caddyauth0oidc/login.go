@@ -98,8 +98,19 @@ func (h *Handler) authorizeURL(r *http.Request, o origin, t session.Transaction,
 		Verifier:    t.Verifier,
 		Connection:  l.connection,
 		Audience:    h.Audience,
+		MaxAge:      h.askedAge(),
 		Extra:       h.extraParams(l.params),
 	})
+}
+
+// askedAge is how long ago the user may have proved to Auth0 who they are when a
+// login ends, or nil.
+func (h *Handler) askedAge() *time.Duration {
+	if h.limits.MaxAge == 0 {
+		return nil
+	}
+	asked := h.limits.MaxAge - min(time.Minute, h.limits.MaxAge/2)
+	return &asked
 }
 
 // extraParams joins the configured parameters with those of the login route,

@@ -81,6 +81,14 @@ type Handler struct {
 	// and takes the place of the same one in `authorize_params`. Default: none.
 	AllowParams []string `json:"allow_params,omitempty"`
 
+	// MaxAge ends a session so long after the user last proved to Auth0 who they
+	// are (the claim `auth_time`), whatever the session's own limits say, and asks
+	// for such a proof at the login (the parameter `max_age` of OpenID Connect
+	// Core 1.0 section 3.1.2.1, a minute less, so that no session begins at its
+	// end). Auth0 decides with it about its own session at the master tenant; the
+	// child may still have one. At least 1m. Default: none.
+	MaxAge caddy.Duration `json:"max_age,omitempty"`
+
 	// Secrets seal the cookies: the first seals, all of them open, so that a
 	// secret is replaced without signing anybody out. Each has at least 32
 	// bytes. Placeholders are resolved when the configuration is loaded.

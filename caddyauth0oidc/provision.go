@@ -206,6 +206,7 @@ func (h *Handler) judge() error {
 		named("allow_params", each(checkAuthorizeParam)(h.AllowParams)),
 		named("authorize_param", each(checkAuthorizeParam)(slices.Sorted(maps.Keys(h.AuthorizeParams)))),
 		named("session", checkLimits(time.Duration(h.Session.Idle), time.Duration(h.Session.Absolute))),
+		named("max_age", checkMaxAge(time.Duration(h.MaxAge))),
 		named("session cookie name", checkCookieName(h.Session.Cookie.Name)),
 		named("session cookie same_site", checkSameSite(h.Session.Cookie.SameSite)),
 		named("unauthenticated", checkUnauthenticated(h.Unauthenticated)),
@@ -248,7 +249,9 @@ func (h *Handler) prepare(ctx caddy.Context) error {
 		}
 		h.origins = append(h.origins, o)
 	}
-	h.limits = session.Limits{Idle: time.Duration(h.Session.Idle), Absolute: time.Duration(h.Session.Absolute)}
+	h.limits = session.Limits{
+		Idle: time.Duration(h.Session.Idle), Absolute: time.Duration(h.Session.Absolute), MaxAge: time.Duration(h.MaxAge),
+	}
 	if h.plan, err = upstream.NewPlan(upstream.Config{Prefix: h.Headers.Prefix, Profile: h.Headers.Profile}); err != nil {
 		return fmt.Errorf("headers: %w", err)
 	}

@@ -2,6 +2,7 @@ package caddyauth0oidc
 
 import (
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -74,6 +75,49 @@ func TestSessionEndsAtItsLimits(t *testing.T) {
 			t.Error("alive after the tenant's limit")
 		}
 	})
+}
+
+// OIDC-16, CK-07: with max_age a session lasts no longer than Auth0's knowledge of the
+// user, and the login after it makes the master tenant ask the child again.
+func TestSessionEndsWithMaxAge(t *testing.T) {
+	t.Parallel()
+	const settings = "max_age 2h\nsession {\nidle 10h\nabsolute 20h\n}"
+	w := newWorld(t, withSettings(settings))
+	b := w.browser()
+	w.signIn(b, "/home", w.pair.User)
+	for range 2 {
+		w.clock.advance(59 * time.Minute)
+		if !w.isSignedIn(b) {
+			t.Fatal("ended early")
+		}
+	}
+	w.clock.advance(2 * time.Minute)
+	if w.isSignedIn(b) {
+		t.Error("alive after max_age")
+	}
+	location, _ := url.Parse(w.step(b, w.base+"/home").Header.Get("Location"))
+	if got := location.Query().Get("max_age"); got != "7140" {
+		t.Errorf("the login asks for max_age=%s, want a minute less than 2h", got)
+	}
+	if page := w.open(b, "/home"); page.Status != http.StatusOK || !w.isSignedIn(b) { // the child has a session still
+		t.Errorf("the login after it: %d %s", page.Status, page.URL)
+	}
+}
+
+// Today's configuration decides: a session that does not say when the user proved who
+// they are ends when max_age is added.
+func TestMaxAgeEndsSessionsFromBeforeIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.browser()
+	w.signIn(b, "/home", w.pair.User)
+	w.load(worldSetup{base: w.base, settings: "max_age 8h"})
+	if w.isSignedIn(b) {
+		t.Error("alive")
+	}
+	if page := w.open(b, "/home"); len(page.Forms) == 0 && page.URL.Path != "/home" {
+		t.Errorf("no new login but %d %s", page.Status, page.URL)
+	}
 }
 
 // The cookie is written again after a tenth of the idle time and not before,

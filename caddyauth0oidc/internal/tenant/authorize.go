@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/oauth2"
 )
@@ -27,6 +29,9 @@ type AuthorizeRequest struct {
 	Connection string
 	// Audience is the API to get an access token for; empty for none.
 	Audience string
+	// MaxAge is how long ago the user may have been asked for credentials, in whole seconds; nil for any time. Check.MaxAge must be
+	// the same.
+	MaxAge *time.Duration
 	// Extra are further parameters. Those that are reserved are left out; of two with the same name the later one counts.
 	Extra []Parameter
 }
@@ -83,6 +88,9 @@ func (t *Tenant) AuthorizeURL(ctx context.Context, app Application, r AuthorizeR
 	)
 	parameters = appendUnlessEmpty(parameters, "connection", r.Connection)
 	parameters = appendUnlessEmpty(parameters, "audience", r.Audience)
+	if r.MaxAge != nil {
+		parameters = append(parameters, Parameter{"max_age", strconv.FormatInt(int64(*r.MaxAge/time.Second), 10)})
+	}
 	return withParameters(md.AuthorizationEndpoint, parameters), nil
 }
 
