@@ -148,3 +148,31 @@ func BenchmarkApply(b *testing.B) {
 		})
 	}
 }
+
+// Whatever names are accepted: to CGI no two of them are the same, and none is
+// one that a client could send.
+func FuzzLines(f *testing.F) {
+	f.Add("X-User", "Remote_User", "none")
+	f.Add("X-Auth0-Plan", "x_auth0_plan", "auth0")
+	f.Add("x-auth0", "OIDC_CLAIM_sub", "")
+	f.Fuzz(func(t *testing.T, first, second, preset string) {
+		p, err := NewPlan(Config{Preset: preset, Profile: true, Lines: linesOf(first, second)})
+		if err != nil {
+			return
+		}
+		h := http.Header{}
+		applied(p, h, childUser(), Facts{Expires: expires})
+		seen := map[string]bool{}
+		for name := range h {
+			if variable := cgi(name); seen[variable] {
+				t.Errorf("two headers are %s", variable)
+			}
+			seen[cgi(name)] = true
+		}
+		if r := (&http.Request{Header: h}); len(h) != p.Len() {
+			t.Errorf("%d headers are set of %d", len(h), p.Len())
+		} else if p.Strip(r); len(r.Header) != 0 {
+			t.Errorf("a client can send %v", r.Header)
+		}
+	})
+}
