@@ -75,7 +75,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	if err := handler.parseBlock(h.Dispenser); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(handler.complete(), handler.judgeLimits()); err != nil {
+	if err := errors.Join(handler.complete(), handler.judgeTogether()); err != nil {
 		return nil, head.WrapErr(err)
 	}
 	if matcher != nil {

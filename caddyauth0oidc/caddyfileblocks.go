@@ -1,6 +1,8 @@
 package caddyauth0oidc
 
 import (
+	"strings"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
@@ -74,22 +76,6 @@ func (s *Session) parseCookie(d *caddyfile.Dispenser) error {
 	})
 }
 
-// parseHeaders reads:
-//
-//	headers {
-//		prefix <prefix>
-//		profile
-//	}
-func (h *Handler) parseHeaders(d *caddyfile.Dispenser) error {
-	if h.Headers == nil {
-		h.Headers = new(Headers)
-	}
-	return parseFields(d, fields{
-		"prefix":  func() error { return oneArg(d, &h.Headers.Prefix, checkHeaderPrefix) },
-		"profile": func() error { return flag(d, &h.Headers.Profile) },
-	})
-}
-
 // parseLogout reads:
 //
 //	logout {
@@ -109,13 +95,32 @@ func (h *Handler) parseLogout(d *caddyfile.Dispenser) error {
 // fields are the lines of a nested block, each of which may stand there once.
 type fields map[string]func() error
 
+// anyHeader stands among fields for the lines that begin with a header's name.
+const anyHeader = "<Header>"
+
+func (f fields) find(name string) func() error {
+	if set := f[name]; set != nil {
+		return set
+	}
+	if looksLikeSetting(name) || f[strings.ToLower(name)] != nil {
+		return nil
+	}
+	return f[anyHeader]
+}
+
+// looksLikeSetting tells names of settings from those of headers: a misspelt
+// setting, or one of a later version, must not become a header.
+func looksLikeSetting(name string) bool {
+	return strings.ToLower(name) == name && !strings.Contains(name, "-")
+}
+
 func parseFields(d *caddyfile.Dispenser, known fields) error {
 	name := d.Val()
 	if d.NextArg() {
 		return d.Errf("'%s' takes no more values on its line; write its settings in braces, not '%s'", name, d.Val())
 	}
 	return eachOnce(d, nil, func(name string) error {
-		set := known[name]
+		set := known.find(name)
 		if set == nil {
 			return unknown(d, name, known)
 		}

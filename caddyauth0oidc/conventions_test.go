@@ -300,7 +300,7 @@ func conventionFieldComments(t *testing.T, name string) map[string]string {
 }
 
 // conventionKnown matches the parser's answer to a line that it does not know.
-var conventionKnown = regexp.MustCompile(`unrecognized subdirective 'no_such_setting'; known here: ([a-z0-9_, ]+), at `)
+var conventionKnown = regexp.MustCompile(`unrecognized subdirective 'no_such_setting'; known here: ([a-zA-Z0-9_<>, ]+), at `)
 
 // conventionSettings asks the parser for all its settings. Those of a block are
 // written with the names of the blocks around them; a block that takes no value
@@ -383,7 +383,7 @@ func conventionCount(all []string, one string) (n int) {
 	return n
 }
 
-var conventionRow = regexp.MustCompile("^\\| *`([a-z0-9_ ]+)`[^|]*\\|")
+var conventionRow = regexp.MustCompile("^\\| *`([a-zA-Z0-9_<> ]+)`[^|]*\\|")
 
 // conventionReadmeSettings reads the first column of the table that has a row
 // for `domain`.
@@ -429,6 +429,9 @@ func conventionExampleSettings(t *testing.T) []string {
 		}
 		name, opens := fields[0], fields[len(fields)-1] == "{"
 		at := slices.Index(blocks, directive)
+		if slices.Contains(blocks, "headers") && !looksLikeSetting(name) {
+			name = anyHeader
+		}
 		if name == "}" {
 			blocks = blocks[:len(blocks)-1]
 			continue

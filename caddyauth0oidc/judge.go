@@ -86,6 +86,21 @@ func checkHeaderPrefix(prefix string) error {
 	return err
 }
 
+func checkHeaderPreset(preset string) error {
+	return oneOf(preset, []string{upstream.PresetAuth0, upstream.PresetNone})
+}
+
+// checkHeaderLines compares lines with each other. The headers that are set
+// without a line are known when the whole block is.
+func checkHeaderLines(lines []HeaderLine) error {
+	return checkHeaders(&Headers{Preset: upstream.PresetNone, Lines: lines})
+}
+
+func checkHeaders(h *Headers) error {
+	_, err := h.newPlan()
+	return err
+}
+
 // checkSameSite has no `strict`: a browser on its way back from the tenant
 // would not send such a cookie, and so never arrive signed in.
 func checkSameSite(value string) error {
@@ -141,20 +156,27 @@ func oneOf(value string, possible []string) error {
 	return nil
 }
 
-// judgeLimits compares the session's limits before the defaults are filled in.
-func (h *Handler) judgeLimits() error {
+// judgeTogether compares settings with each other, before the defaults are
+// filled in.
+func (h *Handler) judgeTogether() error {
 	filled, err := h.clone()
 	if err != nil {
 		return err
 	}
 	filled.fillDefaults()
-	if err := checkLimits(time.Duration(filled.Session.Idle), time.Duration(filled.Session.Absolute)); err != nil {
-		return fmt.Errorf("session: %w", err)
+	return errors.Join(
+		named("session", checkLimits(time.Duration(filled.Session.Idle), time.Duration(filled.Session.Absolute))),
+		named("max_age", checkMaxAge(time.Duration(filled.MaxAge))),
+		named("headers", checkHeaders(filled.Headers)),
+	)
+}
+
+// named says of which setting an error speaks.
+func named(setting string, err error) error {
+	if err == nil {
+		return nil
 	}
-	if err := checkMaxAge(time.Duration(filled.MaxAge)); err != nil {
-		return fmt.Errorf("max_age: %w", err)
-	}
-	return nil
+	return fmt.Errorf("%s: %w", setting, err)
 }
 
 // checkMaxAge takes zero for no limit.

@@ -112,6 +112,7 @@ func (h *Handler) fillDefaults() {
 	orText(&h.Session.Cookie.Name, "auth0_session")
 	orText(&h.Session.Cookie.SameSite, "lax")
 	orText(&h.Unauthenticated, "auto")
+	orText(&h.Headers.Preset, upstream.PresetAuth0)
 	orText(&h.Headers.Prefix, upstream.DefaultPrefix)
 	orText(&h.Prefix, "/auth")
 	orText(&h.Logout.Strategy, tenant.LogoutAuto)
@@ -192,12 +193,6 @@ func (h *Handler) complete() error {
 
 // judge asks of every setting whether its value is possible.
 func (h *Handler) judge() error {
-	named := func(setting string, err error) error {
-		if err == nil {
-			return nil
-		}
-		return fmt.Errorf("%s: %w", setting, err)
-	}
 	errs := []error{
 		named("domain", checkDomain(h.Domain)),
 		named("client_id", checkNotEmpty(h.ClientID)),
@@ -210,7 +205,7 @@ func (h *Handler) judge() error {
 		named("session cookie name", checkCookieName(h.Session.Cookie.Name)),
 		named("session cookie same_site", checkSameSite(h.Session.Cookie.SameSite)),
 		named("unauthenticated", checkUnauthenticated(h.Unauthenticated)),
-		named("headers prefix", checkHeaderPrefix(h.Headers.Prefix)),
+		named("headers", checkHeaders(h.Headers)),
 		named("base_url", each(checkBaseURL)(h.BaseURLs)),
 		named("prefix", checkPrefix(h.Prefix)),
 		named("logout strategy", checkLogoutStrategy(h.Logout.Strategy)),
@@ -252,7 +247,7 @@ func (h *Handler) prepare(ctx caddy.Context) error {
 	h.limits = session.Limits{
 		Idle: time.Duration(h.Session.Idle), Absolute: time.Duration(h.Session.Absolute), MaxAge: time.Duration(h.MaxAge),
 	}
-	if h.plan, err = upstream.NewPlan(upstream.Config{Prefix: h.Headers.Prefix, Profile: h.Headers.Profile}); err != nil {
+	if h.plan, err = h.Headers.newPlan(); err != nil {
 		return fmt.Errorf("headers: %w", err)
 	}
 	if err := h.newCookies(); err != nil {
