@@ -35,7 +35,7 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request, v *visit
 // route need share nothing else.
 func (h *Handler) beganBy(v *visit, sealed string) (*Handler, session.State) {
 	for _, opener := range append(h.siblings(v), h.shared.all()...) {
-		state, ok := opener.keys.OpenState(sealed)
+		state, ok := opener.keys.Load().OpenState(sealed)
 		if !ok {
 			continue
 		}
@@ -55,7 +55,7 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query
 	o := h.originOf(r)
 	state.ReturnTo = h.localReturnTo(r, state.ReturnTo)
 	family := h.cookiesOf(o).Transaction
-	t, ok := h.keys.ReadTransaction(v.cookies, family.Name, state.Transaction, h.now())
+	t, ok := h.keys.Load().ReadTransaction(v.cookies, family.Name, state.Transaction, h.now())
 	if !ok || !h.shared.spent.claim(t.ID, h.now(), session.TransactionLifetime) { // over, or begun in another browser
 		return h.goOn(w, r, v, state, h.following(attemptOf(state)))
 	}
@@ -156,7 +156,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, s *se
 	}
 	h.supersede(new(session.Session), v, family.Session.Name)
 	attempt := attemptOf(state)
-	if err := h.keys.WriteAttempts(w.Header(), family.Transaction, attempt); err != nil {
+	if err := h.keys.Load().WriteAttempts(w.Header(), family.Transaction, attempt); err != nil {
 		return h.refuse(w, r, h.failedLogin(err, state.ReturnTo))
 	}
 	if entry := h.logger.Check(zap.InfoLevel, "signed in"); entry != nil {

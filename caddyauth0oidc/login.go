@@ -74,7 +74,7 @@ func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, v *visit, l
 	}
 	noStore(w.Header())
 	if r.Method != http.MethodHead { // a HEAD request has no browser behind it that would come back
-		if err := h.keys.WriteTransaction(w.Header(), h.cookiesOf(o).Transaction, t, v.cookies); err != nil {
+		if err := h.keys.Load().WriteTransaction(w.Header(), h.cookiesOf(o).Transaction, t, v.cookies); err != nil {
 			return h.refuse(w, r, refusal{code: codeInternal, status: http.StatusInternalServerError, cause: err})
 		}
 	}
@@ -84,7 +84,7 @@ func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, v *visit, l
 }
 
 func (h *Handler) authorizeURL(r *http.Request, o origin, t session.Transaction, l login) (string, error) {
-	state, err := h.keys.SealState(session.State{
+	state, err := h.keys.Load().SealState(session.State{
 		Transaction: t.ID, Handler: h.key, Connection: l.connection, ReturnTo: l.returnTo, Attempt: l.attempt.Count, First: l.attempt.First,
 	})
 	if err != nil {

@@ -17,7 +17,7 @@ const (
 // it. The cookie of the last one is still there when it led nowhere.
 func (h *Handler) nextAttempt(r *http.Request, v *visit) session.Attempts {
 	prefix := h.cookiesOf(h.originOf(r)).Transaction.Name
-	last, ok := h.keys.ReadAttempts(v.cookies, prefix, h.now())
+	last, ok := h.keys.Load().ReadAttempts(v.cookies, prefix, h.now())
 	if ok {
 		if _, _, signedIn := h.siteSession(r, v); !signedIn {
 			return h.following(last)

@@ -93,8 +93,8 @@ type Handler struct {
 	// secret is replaced without signing anybody out. Each has at least 32
 	// bytes. Placeholders are resolved when the configuration is loaded.
 	// Default: the environment variable `AUTH0_SECRET`, and without it a random
-	// secret that is made once and kept in Caddy's storage, shared by every
-	// instance on that storage.
+	// secret that is kept in Caddy's storage, shared by every instance on that
+	// storage, and replaced every 30 days without signing anybody out.
 	Secrets []string `json:"secrets,omitempty"`
 
 	// Session sets how long a session lasts and the cookie that it lives in.
@@ -128,7 +128,8 @@ type Handler struct {
 	key           string
 	application   tenant.Application
 	connections   policy.Connections
-	keys          *session.Keyring
+	keys          *atomic.Pointer[session.Keyring]
+	rotation      *rotation // of the keys, unless secrets are configured
 	limits        session.Limits
 	secureCookies session.Cookies
 	plainCookies  session.Cookies

@@ -253,13 +253,7 @@ func (h *Handler) prepare(ctx caddy.Context) error {
 	if err := h.newCookies(); err != nil {
 		return fmt.Errorf("session cookie: %w", err)
 	}
-	secrets := h.Secrets
-	if len(secrets) == 0 {
-		if secrets, err = storedSecrets(ctx, ctx.Storage()); err != nil {
-			return err
-		}
-	}
-	if h.keys, err = session.NewKeyring(secrets, issuer, h.ClientID); err != nil {
+	if err := h.prepareKeys(ctx, issuer); err != nil {
 		return fmt.Errorf("secret: %w", err)
 	}
 	h.routes, h.place = h.ownRoutes(), new(atomic.Pointer[place])
@@ -267,6 +261,9 @@ func (h *Handler) prepare(ctx caddy.Context) error {
 		return err
 	}
 	h.shared.add(h)
+	if h.rotation != nil {
+		go h.rotation.watch(ctx)
+	}
 	return nil
 }
 

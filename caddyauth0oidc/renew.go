@@ -49,7 +49,7 @@ func (n *renewal) write(header http.Header) bool {
 // and within what the server accepts of a request.
 func (h *Handler) writeSession(header http.Header, r *http.Request, v *visit, s *session.Session) error {
 	family := h.cookiesOf(h.originOf(r)).Session
-	return h.keys.WriteSession(header, family, s, s.Expires(h.limits).Sub(h.now()), v.cookies, headerLimit(r))
+	return h.keys.Load().WriteSession(header, family, s, s.Expires(h.limits).Sub(h.now()), v.cookies, headerLimit(r))
 }
 
 // headerLimit is how many bytes of header the server accepts of a request.
@@ -63,7 +63,7 @@ func headerLimit(r *http.Request) int {
 // supersede reads the session that the browser has, whether it is alive or not, and
 // keeps answers under way from bringing it back.
 func (h *Handler) supersede(s *session.Session, v *visit, name string) bool {
-	ok := h.keys.ReadSession(s, v.cookies, name)
+	ok := h.keys.Load().ReadSession(s, v.cookies, name)
 	if ok {
 		h.shared.renewals.end(s.ID)
 	}

@@ -2,78 +2,180 @@ package caddyauth0oidc
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/certmagic"
 )
 
-// secretPath is where the secret is kept that nobody configured.
+// secretPath is where the secrets are kept that nobody configured.
 const secretPath = "auth0_oidc/secrets.json"
 
-// secretFile is the content of secretPath. The first secret seals.
+const (
+	secretSize    = 32               // random bytes
+	secretTimeout = 30 * time.Second // for all that one reading does
+
+	// secretAge is how old the newest secret gets before there is a newer one.
+	secretAge = 30 * 24 * time.Hour
+
+	// secretSettle is how long a secret is known before it seals, so that every
+	// instance on the storage has read it by then.
+	secretSettle = 24 * time.Hour
+
+	// secretKept is how long the file remembers a secret that no longer seals:
+	// no browser keeps a cookie longer (RFC 6265bis, section 5.5).
+	secretKept = 400 * 24 * time.Hour
+
+	// secretLeast is how many secrets the file keeps whatever their age, so that
+	// a clock that is years ahead does not take them from the others.
+	secretLeast = 3
+)
+
+// secretFile is the content of secretPath.
 type secretFile struct {
 	Secrets []storedSecret `json:"secrets"`
 }
 
 type storedSecret struct {
 	Created time.Time `json:"created"`
-	Secret  string    `json:"secret"` // base64 of 32 random bytes
+	Secret  string    `json:"secret"` // base64 of 32 random bytes; this text is what seals
 }
 
-// storedSecrets reads the secrets of Caddy's storage, and makes the first one
-// under a lock, so that instances that start together agree on it.
-func storedSecrets(ctx context.Context, storage certmagic.Storage) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+// seals is from when on the secret seals, unless it is the first one.
+func (s storedSecret) seals() time.Time { return s.Created.Add(secretSettle) }
+
+// secretStore is the file of secrets in Caddy's storage.
+type secretStore struct {
+	storage certmagic.Storage
+	random  io.Reader
+}
+
+// current gives the secrets, the oldest first, after adding one if there is none
+// or the newest is too old. An error beside secrets says why none was added.
+func (s secretStore) current(ctx context.Context, now time.Time) ([]storedSecret, error) {
+	ctx, cancel := context.WithTimeout(ctx, secretTimeout)
 	defer cancel()
-	secrets, err := readSecrets(ctx, storage)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return secrets, err
+	known, err := s.read(ctx)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, err
+	case !isDue(known, now):
+		return known, checkDate(known, now)
 	}
-	if err := storage.Lock(ctx, secretPath); err != nil {
+	replaced, err := s.add(ctx, now)
+	if err != nil {
+		return known, err
+	}
+	return replaced, nil
+}
+
+func isDue(known []storedSecret, now time.Time) bool {
+	return !now.Before(known[len(known)-1].Created.Add(secretAge))
+}
+
+// checkDate complains of a secret that another clock made too far ahead: it is
+// as good as any, but holds the next one up.
+func checkDate(known []storedSecret, now time.Time) error {
+	newest := known[len(known)-1].Created
+	if !newest.After(now.Add(secretSettle)) {
+		return nil
+	}
+	return fmt.Errorf("the newest secret of %s in Caddy's storage is dated %s, which is to come; there is no newer one until %s after that; look at the clocks of the instances, or delete the file to sign everybody out",
+		secretPath, newest.Format(time.RFC3339), secretAge)
+}
+
+// add makes a secret under a lock, unless another instance was quicker. What
+// counts is what the storage says afterwards, even if the lock was lost and two
+// instances wrote.
+func (s secretStore) add(ctx context.Context, now time.Time) ([]storedSecret, error) {
+	if err := s.storage.Lock(ctx, secretPath); err != nil {
 		return nil, fmt.Errorf("locking Caddy's storage to make a secret: %w", err)
 	}
-	defer storage.Unlock(context.WithoutCancel(ctx), secretPath) //nolint:errcheck // the lock expires by itself
-	secrets, err = readSecrets(ctx, storage)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return secrets, err
+	defer s.storage.Unlock(context.WithoutCancel(ctx), secretPath) //nolint:errcheck // the lock expires by itself
+	known, err := s.read(ctx)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
 	}
-	return makeSecret(ctx, storage)
-}
-
-func makeSecret(ctx context.Context, storage certmagic.Storage) ([]string, error) {
-	random := make([]byte, 32)
-	if _, err := rand.Read(random); err != nil {
-		return nil, fmt.Errorf("making a secret: %w", err)
+	if err == nil && !isDue(known, now) {
+		return known, nil
 	}
-	made := storedSecret{Created: time.Now().UTC().Truncate(time.Second), Secret: base64.StdEncoding.EncodeToString(random)}
-	content, err := json.Marshal(secretFile{Secrets: []storedSecret{made}})
+	made, err := s.make(now)
 	if err != nil {
-		return nil, fmt.Errorf("writing the secret: %w", err)
+		return nil, err
 	}
-	if err := storage.Store(ctx, secretPath, content); err != nil {
-		return nil, fmt.Errorf("keeping the secret in Caddy's storage: %w", err)
+	if err := s.write(ctx, forget(append(known, made), now)); err != nil {
+		return nil, err
 	}
-	return []string{made.Secret}, nil
+	return s.read(ctx)
 }
 
-func readSecrets(ctx context.Context, storage certmagic.Storage) ([]string, error) {
-	content, err := storage.Load(ctx, secretPath)
+func (s secretStore) make(now time.Time) (storedSecret, error) {
+	random := make([]byte, secretSize)
+	if _, err := io.ReadFull(s.random, random); err != nil {
+		return storedSecret{}, fmt.Errorf("making a secret: %w", err)
+	}
+	return storedSecret{Created: now.UTC().Truncate(time.Second), Secret: base64.StdEncoding.EncodeToString(random)}, nil
+}
+
+// forget leaves out what stopped sealing too long ago to be in any browser.
+func forget(secrets []storedSecret, now time.Time) []storedSecret {
+	for len(secrets) > secretLeast && now.After(secrets[1].seals().Add(secretKept)) {
+		secrets = secrets[1:]
+	}
+	return secrets
+}
+
+func (s secretStore) write(ctx context.Context, secrets []storedSecret) error {
+	content, err := json.Marshal(secretFile{Secrets: secrets})
+	if err != nil {
+		return fmt.Errorf("writing the secrets: %w", err)
+	}
+	if err := s.storage.Store(ctx, secretPath, content); err != nil {
+		return fmt.Errorf("keeping the secrets in Caddy's storage: %w", err)
+	}
+	return nil
+}
+
+func (s secretStore) read(ctx context.Context) ([]storedSecret, error) {
+	content, err := s.storage.Load(ctx, secretPath)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s in Caddy's storage: %w", secretPath, err)
 	}
-	var file secretFile
-	if err := json.Unmarshal(content, &file); err != nil || len(file.Secrets) == 0 {
-		return nil, fmt.Errorf("%s in Caddy's storage is damaged; restore it, or delete it to sign everybody out and start with a new secret", secretPath)
-	}
-	var secrets []string
-	for _, s := range file.Secrets {
-		secrets = append(secrets, s.Secret)
+	secrets, err := decodeSecrets(content)
+	if err != nil {
+		return nil, fmt.Errorf("%s in Caddy's storage is damaged, %w; restore it, or delete it to sign everybody out and start with a new secret", secretPath, err)
 	}
 	return secrets, nil
+}
+
+// decodeSecrets reads the file's content and gives the secrets, the oldest
+// first. Its errors show nothing of the content.
+func decodeSecrets(content []byte) ([]storedSecret, error) {
+	var file secretFile
+	if json.Unmarshal(content, &file) != nil {
+		return nil, errors.New("it is not JSON with dates and secrets")
+	}
+	if len(file.Secrets) == 0 {
+		return nil, errors.New("it has no secret")
+	}
+	for i, s := range file.Secrets {
+		decoded, err := base64.StdEncoding.Strict().DecodeString(s.Secret)
+		if err != nil || len(decoded) != secretSize || len(s.Secret) != base64.StdEncoding.EncodedLen(secretSize) {
+			return nil, fmt.Errorf("its secret %d is not %d bytes in base64", i+1, secretSize)
+		}
+		created := s.Created.UTC()
+		if created.IsZero() || created.Year() < 1 || created.Year() > 9999 { // JSON writes no others
+			return nil, fmt.Errorf("its secret %d has no date", i+1)
+		}
+		file.Secrets[i].Created = created
+	}
+	slices.SortStableFunc(file.Secrets, func(a, b storedSecret) int { return a.Created.Compare(b.Created) })
+	return file.Secrets, nil
 }

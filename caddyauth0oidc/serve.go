@@ -146,7 +146,7 @@ func (h *Handler) clean(r *http.Request) {
 // readSession reads the session of the request into s if it is alive and of a
 // connection that this directive accepts. Anything else is no session.
 func (h *Handler) readSession(r *http.Request, v *visit, s *session.Session) bool {
-	return h.keys.ReadSession(s, v.cookies, h.cookiesOf(h.originOf(r)).Session.Name) &&
+	return h.keys.Load().ReadSession(s, v.cookies, h.cookiesOf(h.originOf(r)).Session.Name) &&
 		s.Alive(h.now(), h.limits) && h.connections.Judge(s.Profile.UserID) == nil
 }
 

@@ -6,10 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/certmagic"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
@@ -246,43 +246,51 @@ func TestSecretIsMadeOnceAndKept(t *testing.T) {
 	}
 }
 
-// Several instances that start together on one storage agree on one secret.
-func TestInstancesAgreeOnOneSecret(t *testing.T) {
+// CK-18: two instances on one storage replace the secret that nobody configured
+// every 30 days. A browser that is served by either stays signed in across two
+// rotations, and so does one that signs in on the day before a new secret seals.
+func TestCK_18_StoredSecretsAreReplacedUnnoticed(t *testing.T) {
 	t.Parallel()
-	storage := &certmagic.FileStorage{Path: t.TempDir()}
-	var wait sync.WaitGroup
-	found := make([]string, 8)
-	for i := range found {
-		wait.Go(func() {
-			secrets, err := storedSecrets(t.Context(), storage)
-			if err != nil || len(secrets) != 1 || len(secrets[0]) < 32 {
-				t.Error(secrets, err)
-				return
+	setup := worldSetup{base: "https://app.example.test", settings: "session {\nidle 480h\nabsolute 1920h\n}"}
+	w := newWorld(t, withSettings(setup.settings))
+	servers := []*caddyhttp.Server{w.server}
+	w.load(setup)
+	servers = append(servers, w.server)
+	kept, err := os.ReadFile(filepath.Join(w.folder, filepath.FromSlash(secretPath)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, late := w.browser(), w.browser()
+	w.signIn(b, "/home", w.pair.User)
+	for day := 1; day <= 75; day++ {
+		w.clock.advance(24 * time.Hour)
+		for _, server := range servers {
+			for _, h := range directives(server, server.Routes, nil) {
+				h.rotation.check(t.Context())
 			}
-			found[i] = secrets[0]
-		})
-	}
-	wait.Wait()
-	for _, secret := range found {
-		if secret != found[0] {
-			t.Error("two secrets were made")
+		}
+		w.network.Handle("app.example.test", servers[day%2])
+		if !w.isSignedIn(b) {
+			t.Fatalf("signed out on day %d", day)
+		}
+		if day == 30 {
+			w.signIn(late, "/home", w.pair.User)
+		}
+		if day > 30 && !w.isSignedIn(late) {
+			t.Fatalf("the late browser is signed out on day %d", day)
 		}
 	}
-}
-
-// A damaged secret is an error: a new one in its place would sign everybody out.
-func TestDamagedStoredSecretIsNotReplaced(t *testing.T) {
-	t.Parallel()
-	storage := &certmagic.FileStorage{Path: t.TempDir()}
-	for _, content := range []string{"", "{", "{}", `{"secrets":[]}`, "null"} {
-		if err := storage.Store(t.Context(), secretPath, []byte(content)); err != nil {
-			t.Fatal(err)
-		}
-		if secrets, err := storedSecrets(t.Context(), storage); err == nil {
-			t.Errorf("%q was read as %d secrets", content, len(secrets))
-		}
-		if kept, err := storage.Load(t.Context(), secretPath); err != nil || string(kept) != content {
-			t.Errorf("%q was replaced", content)
+	w.clock.advance(5 * 24 * time.Hour)
+	if w.isSignedIn(b) {
+		t.Error("the session outlives its absolute limit")
+	}
+	secrets := takeSecrets(t, &certmagic.FileStorage{Path: w.folder})
+	if len(secrets) != 3 || !strings.Contains(string(kept), secrets[0].Secret) {
+		t.Errorf("there are %d secrets", len(secrets))
+	}
+	for _, s := range secrets {
+		if strings.Contains(w.logs(), s.Secret) {
+			t.Error("INV-04: a secret is in the log")
 		}
 	}
 }

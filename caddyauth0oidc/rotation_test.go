@@ -1,0 +1,411 @@
+package caddyauth0oidc
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/certmagic"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/profile"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
+)
+
+// instance is what one Caddy has of the secrets on a storage.
+type instance struct {
+	*rotation
+	clock *clock
+	logs  *observer.ObservedLogs
+}
+
+func newInstance(storage certmagic.Storage, now time.Time, absolute time.Duration) *instance {
+	core, logs := observer.New(zap.DebugLevel)
+	c := &clock{now: now}
+	return &instance{clock: c, logs: logs, rotation: &rotation{
+		store: secretStore{storage, rand.Reader}, ring: new(atomic.Pointer[session.Keyring]), absolute: absolute,
+		now: c.Now, random: rand.Reader, logger: zap.New(core),
+		derive: func(secrets []string) (*session.Keyring, error) {
+			return session.NewKeyring(secrets, "https://acme.eu.auth0.test/", "client")
+		},
+	}}
+}
+
+const sealedName = "__Host-auth0_session"
+
+// seal gives the Cookie header of a session of this moment.
+func (i *instance) seal(t *testing.T) []string {
+	t.Helper()
+	cookies, err := session.NewCookies("auth0_session", true, "", http.SameSiteLaxMode)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := session.New(rand.Reader, i.clock.Now(), profile.Profile{UserID: "auth0-oidc|acme-child|auth0|1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := make(http.Header)
+	if err := i.ring.Load().WriteSession(header, cookies.Session, s, time.Hour, nil, http.DefaultMaxHeaderBytes); err != nil {
+		t.Fatal(err)
+	}
+	value, _, _ := strings.Cut(header.Get("Set-Cookie"), ";")
+	return []string{value}
+}
+
+func (i *instance) opens(lines []string) bool {
+	return i.ring.Load().ReadSession(new(session.Session), lines, sealedName)
+}
+
+// complaints gives the errors that were logged since the last call.
+func (i *instance) complaints() []observer.LoggedEntry {
+	errs := i.logs.FilterLevelExact(zapcore.ErrorLevel).All()
+	i.logs.TakeAll()
+	return errs
+}
+
+// CK-18, CONC-26: at every moment around a rotation each instance opens what any
+// of them has sealed and what is still alive, though they check at different
+// times, their clocks differ, and the storage fails one of them for most of a day.
+// When its last session has ended, the old secret opens nothing.
+func TestCK_18_InstancesOpenEachOthersCookiesAroundARotation(t *testing.T) {
+	t.Parallel()
+	const absolute = 24 * time.Hour
+	for _, tc := range []struct {
+		what         string
+		ahead        time.Duration // of the second clock
+		outageBegins time.Duration // for the second instance
+	}{
+		{"same clock", 0, -100 * day},
+		{"clock ahead", 40 * time.Minute, -100 * day},
+		{"clock behind", -40 * time.Minute, -100 * day},
+		{"outage when the secret is made", 0, 30*day - time.Hour},
+		{"outage when it begins to seal", 10 * time.Minute, 31*day - 3*time.Hour},
+	} {
+		t.Run(tc.what, func(t *testing.T) {
+			t.Parallel()
+			files := &certmagic.FileStorage{Path: t.TempDir()}
+			putSecrets(t, files, storedAt(0)...)
+			faulty := &faultyStorage{Storage: files}
+			start := 29*day + 12*time.Hour
+			all := []*instance{
+				newInstance(files, secretEpoch.Add(start), absolute),
+				newInstance(faulty, secretEpoch.Add(start+tc.ahead), absolute),
+			}
+			type sealed struct {
+				at    time.Duration
+				lines []string
+			}
+			var cookies []sealed
+			step := 0
+			for at := start; at < 34*day; at += 10 * time.Minute {
+				faulty.load = nil
+				if at >= tc.outageBegins && at < tc.outageBegins+20*time.Hour {
+					faulty.load = fs.ErrPermission
+				}
+				for n, i := range all {
+					if (step+n*3)%7 == 0 { // every 70 minutes, not together
+						i.check(t.Context())
+					}
+					if step == 0 && i.ring.Load() == nil {
+						i.check(t.Context())
+					}
+				}
+				for _, i := range all {
+					cookies = append(cookies, sealed{at, i.seal(t)})
+				}
+				for len(cookies) > 0 && cookies[0].at+absolute <= at {
+					cookies = cookies[1:]
+				}
+				for k := step % 13; k < len(cookies); k += 13 {
+					for n, i := range all {
+						if !i.opens(cookies[k].lines) {
+							t.Fatalf("after %s, instance %d does not open a cookie of %s", at, n, cookies[k].at)
+						}
+					}
+				}
+				for _, i := range all {
+					i.clock.advance(10 * time.Minute)
+				}
+				step++
+			}
+			old := newInstance(files, secretEpoch, absolute)
+			old.known = storedAt(0)
+			if err := old.use([]string{testSecret('a')}); err != nil {
+				t.Fatal(err)
+			}
+			for n, i := range all {
+				if i.opens(old.seal(t)) || len(i.known) != 2 {
+					t.Errorf("instance %d opens with the old secret, or did not rotate", n)
+				}
+			}
+		})
+	}
+}
+
+// Whatever fails, the keyring stays as it was, the log has one error for each
+// check and no secret, the file is not touched, and the next check makes up for it.
+func TestFailingChecksKeepWhatIsKnown(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("the disk is broken")
+	for what, tc := range map[string]struct {
+		fault   faultyStorage
+		content string // of the file, if it is damaged
+	}{
+		"load": {fault: faultyStorage{load: broken}}, "lock": {fault: faultyStorage{lock: broken}}, "store": {fault: faultyStorage{store: broken}},
+		"read under the lock": {fault: faultyStorage{load: broken, loads: 1}},
+		"half a file":         {content: `{"secrets":[{"created":"2026-03-01T08:00:00Z","secret":"` + testSecret('a')[:20]},
+		"an empty list":       {content: `{"secrets":[]}`},
+		"a short secret":      {content: `{"secrets":[{"created":"2026-03-01T08:00:00Z","secret":"` + testSecret('a')[:20] + `"}]}`},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			files := &certmagic.FileStorage{Path: t.TempDir()}
+			putSecrets(t, files, storedAt(0)...)
+			faulty := &faultyStorage{Storage: files}
+			i := newInstance(faulty, secretEpoch, 72*time.Hour)
+			i.check(t.Context())
+			ring, cookie := i.ring.Load(), i.seal(t)
+			whole, err := files.Load(t.Context(), secretPath)
+			if err != nil {
+				t.Fatal(err)
+			}
+			content := whole
+			if tc.content != "" {
+				content = []byte(tc.content)
+			}
+			if err := files.Store(t.Context(), secretPath, content); err != nil {
+				t.Fatal(err)
+			}
+			i.clock.advance(30 * day)
+			for range 3 {
+				*faulty = tc.fault
+				faulty.Storage = files
+				i.check(t.Context())
+				complaints := i.complaints()
+				if len(complaints) != 1 || i.ring.Load() != ring || !i.opens(cookie) {
+					t.Fatalf("%d errors in the log, or another keyring", len(complaints))
+				}
+				if text, err := json.Marshal(complaints[0].ContextMap()); err != nil || strings.Contains(string(text), testSecret('a')[:8]) {
+					t.Errorf("INV-04: %s, %v", text, err)
+				}
+				if kept, err := files.Load(t.Context(), secretPath); err != nil || string(kept) != string(content) {
+					t.Fatalf("the file was changed: %v", err)
+				}
+			}
+			*faulty = faultyStorage{Storage: files}
+			if err := files.Store(t.Context(), secretPath, whole); err != nil {
+				t.Fatal(err)
+			}
+			i.check(t.Context())
+			if len(i.known) != 2 || !i.opens(cookie) || len(i.complaints()) != 0 {
+				t.Error("the check after the failure did not rotate")
+			}
+		})
+	}
+}
+
+// While the storage fails, a secret that is known begins to seal all the same.
+func TestKnownSecretSealsThoughTheStorageFails(t *testing.T) {
+	t.Parallel()
+	files := &certmagic.FileStorage{Path: t.TempDir()}
+	putSecrets(t, files, storedAt(0, 30*day)...)
+	faulty := &faultyStorage{Storage: files}
+	i, other := newInstance(faulty, secretEpoch.Add(30*day), time.Hour), newInstance(files, secretEpoch.Add(40*day), time.Hour)
+	i.check(t.Context())
+	other.check(t.Context())
+	faulty.load = fs.ErrPermission
+	i.clock.advance(day)
+	i.check(t.Context())
+	if !other.opens(i.seal(t)) {
+		t.Error("it seals with the old secret")
+	}
+}
+
+// A keyring is made only when something changed.
+func TestKeyringIsKeptWhileNothingChanges(t *testing.T) {
+	t.Parallel()
+	i := newInstance(&certmagic.FileStorage{Path: t.TempDir()}, secretEpoch, 72*time.Hour)
+	var changes []time.Duration
+	for at := time.Duration(0); at < 40*day; at += time.Hour {
+		before := i.ring.Load()
+		if i.check(t.Context()); i.ring.Load() != before {
+			changes = append(changes, at)
+		}
+		i.clock.advance(time.Hour)
+	}
+	if want := []time.Duration{0, 30 * day, 31 * day, 34*day + rotationMargin}; len(changes) != 4 || changes[1] != want[1] || changes[2] != want[2] || changes[3] != want[3] {
+		t.Errorf("changed at %s and not at %s", changes, want)
+	}
+	if n := i.logs.FilterLevelExact(zapcore.InfoLevel).Len(); n != 1 || i.logs.Len() != 1 {
+		t.Errorf("%d lines in the log", i.logs.Len())
+	}
+}
+
+// A file that is gone is one that the operator deleted: the next check begins
+// anew, and every instance follows at its own next check.
+func TestDeletedSecretsEndAllSessions(t *testing.T) {
+	t.Parallel()
+	files := &certmagic.FileStorage{Path: t.TempDir()}
+	one, two := newInstance(files, secretEpoch, 72*time.Hour), newInstance(files, secretEpoch, 72*time.Hour)
+	one.check(t.Context())
+	two.check(t.Context())
+	cookie := one.seal(t)
+	if err := files.Delete(t.Context(), secretPath); err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range []*instance{one, two} {
+		i.clock.advance(time.Hour)
+		i.check(t.Context())
+		if warned := i.logs.FilterLevelExact(zapcore.WarnLevel).Len(); warned != 1 || i.opens(cookie) {
+			t.Errorf("%d warnings, or the old session is alive", warned)
+		}
+	}
+	if !one.opens(two.seal(t)) || !two.opens(one.seal(t)) || len(takeSecrets(t, files)) != 1 {
+		t.Error("the instances do not agree")
+	}
+}
+
+// A secret that is dated in the future seals nothing yet, opens, and is said in
+// the log if no clock can be so far ahead.
+func TestSecretOfTheFutureBreaksNothing(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		ahead      time.Duration
+		complaints int
+	}{{20 * time.Minute, 0}, {day, 0}, {day + 1, 1}, {20_000 * day, 1}} {
+		files := &certmagic.FileStorage{Path: t.TempDir()}
+		now := secretEpoch.Add(40 * day)
+		putSecrets(t, files, storedAt(0, 40*day+tc.ahead)...)
+		i, ahead := newInstance(files, now, 72*time.Hour), newInstance(files, now.Add(tc.ahead), 72*time.Hour)
+		i.check(t.Context())
+		ahead.check(t.Context())
+		if n := len(i.complaints()); n != tc.complaints || len(ahead.complaints()) != 0 {
+			t.Errorf("%s ahead: %d errors in the log", tc.ahead, n)
+		}
+		if !i.opens(ahead.seal(t)) || !ahead.opens(i.seal(t)) || len(takeSecrets(t, files)) != 2 {
+			t.Errorf("%s ahead: the instances do not open each other's cookies", tc.ahead)
+		}
+	}
+}
+
+// Two random secrets have the same short key id once in millions of rotations.
+// That must not keep the site from starting.
+func TestSecretsWithTheSameKeyIDDoNotStopTheSite(t *testing.T) {
+	t.Parallel()
+	i := newInstance(nil, secretEpoch, time.Hour)
+	a, b := testSecret('a'), testSecret('b')
+	for _, order := range [][]string{{a, b, a}, {a, a, b}, {a, a}} {
+		if ring, err := keyringOf(order, i.derive); ring == nil || err != nil {
+			t.Errorf("%s: %v", secretLetters(t, order), err)
+		}
+	}
+	if _, err := keyringOf(nil, i.derive); !errors.Is(err, session.ErrNoSecret) {
+		t.Errorf("none: %v", err)
+	}
+}
+
+// inStorage gives a configuration with its own storage, in which handlers are loaded.
+func inStorage(t *testing.T, folder string) caddy.Context {
+	t.Helper()
+	config := adaptConfig(t, "{}")
+	config.StorageRaw = caddyconfig.JSONModuleObject(map[string]string{"root": folder}, "module", "file_system", nil)
+	provisioning.Lock()
+	defer provisioning.Unlock()
+	base, err := caddy.ProvisionContext(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base
+}
+
+// The handler rotates by itself, and stops when its configuration ends or is
+// refused: this test would not come to its end otherwise.
+func TestHandlerRotatesUntilItsConfigurationEnds(t *testing.T) {
+	adaptNoEnvironment(t)
+	files := &certmagic.FileStorage{Path: t.TempDir()}
+	base := inStorage(t, files.Path)
+	load := func(t *testing.T, pairs ...string) (h *Handler, unload func(), err error) {
+		ctx, cancel := caddy.NewContext(base)
+		unload = sync.OnceFunc(cancel)
+		t.Cleanup(unload)
+		config := adaptJSON(t, append([]string{"secrets", "[]", "domain", `"rotating.eu.auth0.com"`}, pairs...)...)
+		module, err := ctx.LoadModuleByID("http.handlers.auth0_oidc", json.RawMessage(config))
+		h, _ = module.(*Handler)
+		return h, unload, err
+	}
+	synctest.Test(t, func(t *testing.T) {
+		first, unloadFirst, err := load(t)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := first.keys.Load()
+		_, unloadRefused, err := load(t, "session", `{"cookie":{"same_site":"none"}}`, "base_urls", `["http://app.example.com"]`)
+		if err == nil {
+			t.Error("the refused configuration was loaded")
+		}
+		unloadRefused()
+		time.Sleep(29 * day)
+		if first.keys.Load() != before {
+			t.Error("the keyring changed early")
+		}
+		second, unloadSecond, err := load(t)
+		if err != nil {
+			t.Fatal(err)
+		}
+		unloadFirst()
+		time.Sleep(3 * day)
+		if n := len(takeSecrets(t, files)); n != 2 || second.keys.Load() == nil || first.keys.Load() != before {
+			t.Errorf("%d secrets after 32 days, or the handler that ended still checks", n)
+		}
+		unloadSecond()
+	})
+}
+
+// A reload is refused if the secrets are damaged, and not if only a new one
+// cannot be made.
+func TestHandlerStartsIfASecretIsKnown(t *testing.T) {
+	adaptNoEnvironment(t)
+	for content, starts := range map[string]bool{
+		`{"secrets":[{"created":"2020-03-01T08:00:00Z","secret":"` + testSecret('a') + `"}]}`: true,
+		`{"secrets":[{"created":"2120-03-01T08:00:00Z","secret":"` + testSecret('a') + `"}]}`: true,
+		`{"secrets":[{"created":"2020-03-01T08:00:00Z","secret":""}]}`:                        false,
+	} {
+		files := &certmagic.FileStorage{Path: t.TempDir()}
+		if err := files.Store(t.Context(), secretPath, []byte(content)); err != nil {
+			t.Fatal(err)
+		}
+		if err := files.Store(t.Context(), "locks", nil); err != nil { // where the folder of the locks would be
+			t.Fatal(err)
+		}
+		ctx, unload := caddy.NewContext(inStorage(t, files.Path))
+		_, err := ctx.LoadModuleByID("http.handlers.auth0_oidc", json.RawMessage(adaptJSON(t, "secrets", "[]")))
+		if (err == nil) != starts || err != nil && strings.Contains(err.Error(), testSecret('a')) {
+			t.Errorf("%v", err)
+		}
+		unload()
+	}
+}
+
+// An ended context is no failure of the storage.
+func TestCheckOfAnEndedConfigurationIsSilent(t *testing.T) {
+	t.Parallel()
+	i := newInstance(&faultyStorage{load: context.Canceled}, secretEpoch, time.Hour)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if i.check(ctx); i.logs.Len() != 0 {
+		t.Errorf("%v", i.logs.All())
+	}
+}
