@@ -80,6 +80,7 @@ func (s *Session) parseCookie(d *caddyfile.Dispenser) error {
 //
 //	logout {
 //		strategy  auto | oidc | v2
+//		hint      sid | id_token | none
 //		return_to <path>
 //	}
 func (h *Handler) parseLogout(d *caddyfile.Dispenser) error {
@@ -88,6 +89,7 @@ func (h *Handler) parseLogout(d *caddyfile.Dispenser) error {
 	}
 	return parseFields(d, fields{
 		"strategy":  func() error { return oneArg(d, &h.Logout.Strategy, checkLogoutStrategy) },
+		"hint":      func() error { return oneArg(d, &h.Logout.Hint, checkLogoutHint) },
 		"return_to": func() error { return oneArg(d, &h.Logout.ReturnTo, checkReturnTo) },
 	})
 }

@@ -66,7 +66,7 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query
 	if query["error"] != "" {
 		return h.refuse(w, r, tenantRefusal(query["error"], state.ReturnTo))
 	}
-	s, err := h.redeem(r, query, t)
+	got, err := h.redeem(r, query, t)
 	if isSpent(err) && state.Attempt == 0 { // by another instance, or by time; once more will do
 		h.logger.Warn("the code was refused; it was used before, or is too old", zap.Error(err))
 		return h.goOn(w, r, v, state, session.Attempts{Count: 1, First: state.First})
@@ -74,7 +74,7 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query
 	if err != nil {
 		return h.refuse(w, r, h.failedLogin(err, state.ReturnTo))
 	}
-	return h.signIn(w, r, v, s, state, t.Started)
+	return h.signIn(w, r, v, got, state, t.Started)
 }
 
 // goOn leads from a login that came to nothing to where the user wanted to go:
@@ -97,8 +97,14 @@ func isSpent(err error) bool {
 	return ok && refused.Code == "invalid_grant"
 }
 
+// redeemed is what a code was good for.
+type redeemed struct {
+	session *session.Session
+	tokens  *tenant.Tokens
+}
+
 // redeem exchanges the code and verifies what comes back.
-func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Transaction) (*session.Session, error) {
+func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Transaction) (*redeemed, error) {
 	ctx := r.Context()
 	tokens, err := h.shared.tenant.Exchange(ctx, h.application, query["code"], t.Verifier, h.callbackURL(h.originOf(r)))
 	if err != nil {
@@ -125,7 +131,7 @@ func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Tra
 	if !s.Alive(h.now(), h.limits) {
 		return nil, &tenant.InvalidTokenError{Reason: "session_expiry"}
 	}
-	return s, nil
+	return &redeemed{s, tokens}, nil
 }
 
 var errIssuerParameter = errors.New("the callback's iss is not the tenant's issuer")
@@ -148,12 +154,13 @@ func (h *Handler) checkIssuer(ctx context.Context, query map[string]string) erro
 }
 
 // signIn begins the session and sends the browser to where it wanted to go.
-func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, s *session.Session, state session.State, started time.Time) error {
+func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, got *redeemed, state session.State, started time.Time) error {
 	family := h.cookiesOf(h.originOf(r))
 	session.ClearSignedOut(w.Header(), family.Transaction)
-	if err := h.writeSession(w.Header(), r, v, s); err != nil {
+	if err := h.writeSession(w.Header(), r, v, got.session); err != nil {
 		return h.refuse(w, r, h.failedLogin(err, state.ReturnTo))
 	}
+	h.keepTokens(w.Header(), r, v, got)
 	h.supersede(new(session.Session), v, family.Session.Name)
 	attempt := attemptOf(state)
 	if err := h.keys.Load().WriteAttempts(w.Header(), family.Transaction, attempt); err != nil {
@@ -167,6 +174,20 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, s *se
 	}
 	redirect(w, state.ReturnTo, http.StatusFound)
 	return nil
+}
+
+// keepTokens stores the tokens that the configuration has a use for, for as long as
+// the session can last, and deletes those of an earlier session.
+func (h *Handler) keepTokens(header http.Header, r *http.Request, v *visit, got *redeemed) {
+	family := h.cookiesOf(h.originOf(r)).Session
+	session.ClearTokens(header, family, v.cookies)
+	if h.Logout.Hint != hintIDToken {
+		return
+	}
+	kept := &session.Tokens{Session: got.session.ID, ID: string(got.tokens.IDToken)}
+	if err := h.keys.Load().WriteTokens(header, family, kept, h.limits.Absolute, v.cookies, headerLimit(r)); err != nil {
+		h.logger.Warn("keeping the ID token for the logout, which does without it", zap.Error(err))
+	}
 }
 
 // failedLogin maps what went wrong between code and session to an answer.

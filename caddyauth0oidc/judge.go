@@ -74,6 +74,24 @@ func checkSecrets(secrets []string) error {
 	return err
 }
 
+// The values of logout hint.
+const (
+	hintSID     = "sid"
+	hintIDToken = "id_token"
+	hintNone    = "none"
+)
+
+func checkLogoutHint(hint string) error {
+	return oneOf(hint, []string{hintSID, hintIDToken, hintNone})
+}
+
+func checkLogout(l *Logout) error {
+	if l.Strategy == tenant.LogoutV2 && l.Hint == hintIDToken {
+		return errors.New("/v2/logout takes no ID token; leave the hint out, or choose the strategy auto or oidc")
+	}
+	return nil
+}
+
 func checkUnauthenticated(mode string) error {
 	return oneOf(mode, []string{"auto", "redirect", "401", "pass"})
 }
@@ -168,6 +186,7 @@ func (h *Handler) judgeTogether() error {
 		named("session", checkLimits(time.Duration(filled.Session.Idle), time.Duration(filled.Session.Absolute))),
 		named("max_age", checkMaxAge(time.Duration(filled.MaxAge))),
 		named("headers", checkHeaders(filled.Headers)),
+		named("logout", checkLogout(filled.Logout)),
 	)
 }
 

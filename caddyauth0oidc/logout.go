@@ -55,7 +55,8 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, v *visit, stat
 	for _, other := range h.siblings(v) {
 		if s, ok := other.endSession(w, r, v); ok {
 			if ended++; s.Login.After(newest) { // the tenant knows the latest login only
-				request.SID, newest = s.SID, s.Login
+				newest = s.Login
+				request.SID, request.IDToken = h.logoutHint(r, v, &s, other)
 			}
 		}
 	}
@@ -80,4 +81,18 @@ func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, v *visit) (
 	session.WriteSignedOut(w.Header(), family.Transaction)
 	ok = h.supersede(&s, v, family.Session.Name)
 	return s, ok
+}
+
+// logoutHint tells the tenant which session is meant; keeper has it.
+func (h *Handler) logoutHint(r *http.Request, v *visit, s *session.Session, keeper *Handler) (sid string, idToken tenant.Secret) {
+	if h.Logout.Hint == hintNone {
+		return "", ""
+	}
+	if h.Logout.Hint == hintIDToken {
+		name := keeper.cookiesOf(keeper.originOf(r)).Session.Name
+		if tokens, ok := keeper.keys.Load().ReadTokens(s, v.cookies, name); ok {
+			idToken = tenant.Secret(tokens.ID)
+		}
+	}
+	return s.SID, idToken
 }

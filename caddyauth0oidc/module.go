@@ -229,6 +229,14 @@ type Logout struct {
 	// See https://auth0.com/docs/authenticate/login/logout/log-users-out-of-auth0.
 	Strategy string `json:"strategy,omitempty"`
 
+	// Hint is how the tenant's /oidc/logout learns which session is meant, so that
+	// it does not ask the user: `sid` sends the session's id (logout_hint);
+	// `id_token` sends the ID token (id_token_hint, OpenID Connect RP-Initiated
+	// Logout 1.0 section 2) as well, which is kept for that in a cookie of its
+	// own, and falls back to the session's id where it does not fit; `none` sends
+	// neither. Default: `sid`.
+	Hint string `json:"hint,omitempty"`
+
 	// ReturnTo is the path on this site to which the tenant sends the browser
 	// afterwards. The whole address must be among the application's Allowed
 	// Logout URLs. Default: `/`.

@@ -116,6 +116,7 @@ func (h *Handler) fillDefaults() {
 	orText(&h.Headers.Prefix, upstream.DefaultPrefix)
 	orText(&h.Prefix, "/auth")
 	orText(&h.Logout.Strategy, tenant.LogoutAuto)
+	orText(&h.Logout.Hint, hintSID)
 	orText(&h.Logout.ReturnTo, "/")
 }
 
@@ -209,6 +210,7 @@ func (h *Handler) judge() error {
 		named("base_url", each(checkBaseURL)(h.BaseURLs)),
 		named("prefix", checkPrefix(h.Prefix)),
 		named("logout strategy", checkLogoutStrategy(h.Logout.Strategy)),
+		named("logout hint", checkLogoutHint(h.Logout.Hint)),
 		named("logout return_to", checkReturnTo(h.Logout.ReturnTo)),
 	}
 	if len(h.Connections) != 1 {

@@ -55,6 +55,74 @@ func TestLogoutEndsTheSessionHereAndAtTheTenant(t *testing.T) {
 	}
 }
 
+// The ID token is kept beside the session for one use, and goes with it.
+func TestLogoutNamesTheSessionByTheConfiguredHint(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		hint         string
+		lose         bool
+		sid, idToken bool
+	}{
+		"by default":            {hint: "", sid: true},
+		"sid":                   {hint: "sid", sid: true},
+		"ID token":              {hint: "id_token", sid: true, idToken: true},
+		"ID token that is gone": {hint: "id_token", lose: true, sid: true},
+		"none":                  {hint: "none"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			settings := "logout {\nstrategy oidc\nhint " + test.hint + "\n}"
+			if test.hint == "" {
+				settings = ""
+			}
+			w := newWorld(t, withSettings(settings))
+			w.pair.Master.AdvertiseEndSession = true
+			b := w.browser()
+			w.signIn(b, "/home", w.pair.User)
+			if kept := strings.Contains(cookieHeader(w, b), "auth0_session-t="); kept != (test.hint == "id_token") {
+				t.Errorf("the ID token is kept: %v", kept)
+			}
+			cookies := cookieHeader(w, b)
+			if test.lose {
+				cookies, _, _ = strings.Cut(cookies, "; __Host-auth0_session-t=")
+			}
+			r, _ := http.NewRequest("POST", w.base+"/auth/logout", nil)
+			r.Header.Set("Cookie", cookies)
+			r.Header.Set("Sec-Fetch-Site", "same-origin")
+			response, err := w.network.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			location, _ := response.Location()
+			if q := location.Query(); q.Has("logout_hint") != test.sid || q.Has("id_token_hint") != test.idToken {
+				t.Errorf("hints: %v", q)
+			}
+			deleted := strings.Contains(strings.Join(response.Header.Values("Set-Cookie"), "|"), "auth0_session-t=;")
+			if deleted != (test.hint == "id_token" && !test.lose) {
+				t.Errorf("the ID token's cookie is deleted: %v", deleted)
+			}
+			for _, request := range w.app.take() {
+				if strings.Contains(request.header.Get("Cookie"), "auth0") {
+					t.Error("INV-03: the ID token's cookie reached the application")
+				}
+			}
+		})
+	}
+}
+
+// The next login deletes an ID token that the configuration has no use for any more.
+func TestTokensOfAnEarlierConfigurationGo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSettings("logout {\nhint id_token\n}"))
+	b := w.browser()
+	w.signIn(b, "/home", w.pair.User)
+	w.load(worldSetup{base: w.base})
+	w.open(b, "/auth/login?return_to=/home")
+	if strings.Contains(cookieHeader(w, b), "auth0_session-t") || !w.isSignedIn(b) {
+		t.Error("the ID token is still there, or the session is not")
+	}
+}
+
 func TestSigningInAndOutIsNoLoop(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -118,7 +118,7 @@ func (c Cookie) mostChunks(headerLimit int) int {
 func ClearSession(h http.Header, c Cookie, lines []string) {
 	c.expire(h, "")
 	expireChunks(h, c, lines, 1)
-	expireChunks(h, c.tokens(), lines, 0)
+	ClearTokens(h, c, lines)
 }
 
 // expireChunks deletes the chunks of the request from number n on.

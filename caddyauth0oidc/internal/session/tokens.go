@@ -165,6 +165,12 @@ func (c Cookie) chunksSet(h http.Header) (set int) {
 	return set
 }
 
+// ClearTokens adds the Set-Cookie lines that delete the tokens that the request
+// carries; c is the cookie of the session.
+func ClearTokens(h http.Header, c Cookie, lines []string) {
+	expireChunks(h, c.tokens(), lines, 0)
+}
+
 // ReadTokens opens the tokens of the session s; name is that of the session cookie.
 // Tokens of another session, of a lost key, forged or truncated are none.
 func (k *Keyring) ReadTokens(s *Session, lines []string, name string) (*Tokens, bool) {

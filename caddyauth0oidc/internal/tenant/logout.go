@@ -18,8 +18,10 @@ type LogoutRequest struct {
 	Strategy string
 	// ReturnTo is where the tenant sends the browser afterwards; empty leaves it to the tenant.
 	ReturnTo string
-	// SID is the session to end. The end session endpoint asks the user for consent without it.
+	// SID is the session to end. The end session endpoint asks the user for consent without it or an ID token.
 	SID string
+	// IDToken is the ID token of that session (id_token_hint); empty for none.
+	IDToken Secret
 }
 
 // LogoutURL returns the URL that ends the session at the tenant. It needs no network; md is nil when discovery is not known.
@@ -37,5 +39,6 @@ func (t *Tenant) LogoutURL(md *Metadata, app Application, r LogoutRequest) strin
 		endpoint = md.EndSessionEndpoint
 	}
 	parameters = appendUnlessEmpty(parameters, "post_logout_redirect_uri", r.ReturnTo)
-	return withParameters(endpoint, appendUnlessEmpty(parameters, "logout_hint", r.SID))
+	parameters = appendUnlessEmpty(parameters, "logout_hint", r.SID)
+	return withParameters(endpoint, appendUnlessEmpty(parameters, "id_token_hint", string(r.IDToken)))
 }

@@ -22,6 +22,8 @@ func TestLogoutURL(t *testing.T) {
 		{"v2 though published", published, LogoutV2, full, "v2/logout?client_id=app1&returnTo=" + back},
 		{"oidc though unknown", nil, LogoutOIDC, full, "oidc/logout?client_id=app1&logout_hint=s+1&post_logout_redirect_uri=" + back},
 		{"oidc without session or address", silent, LogoutOIDC, LogoutRequest{}, "oidc/logout?client_id=app1"},
+		{"oidc with the ID token", published, LogoutOIDC, LogoutRequest{SID: "s", IDToken: "a.b.c"}, "oidc/logout?client_id=app1&id_token_hint=a.b.c&logout_hint=s&x=1"},
+		{"v2 has no hints", published, LogoutV2, LogoutRequest{SID: "s", IDToken: "a.b.c"}, "v2/logout?client_id=app1"},
 		{"nothing", nil, LogoutAuto, LogoutRequest{}, "v2/logout?client_id=app1"},
 	} {
 		tt.request.Strategy = tt.strategy
