@@ -83,75 +83,79 @@ func (i *instance) complaints() []observer.LoggedEntry {
 func TestCK_18_InstancesOpenEachOthersCookiesAroundARotation(t *testing.T) {
 	t.Parallel()
 	const absolute = 24 * time.Hour
-	for _, tc := range []struct {
-		what         string
-		ahead        time.Duration // of the second clock
-		outageBegins time.Duration // for the second instance
-	}{
-		{"same clock", 0, -100 * day},
-		{"clock ahead", 40 * time.Minute, -100 * day},
-		{"clock behind", -40 * time.Minute, -100 * day},
-		{"outage when the secret is made", 0, 30*day - time.Hour},
-		{"outage when it begins to seal", 10 * time.Minute, 31*day - 3*time.Hour},
+	files := func() certmagic.Storage { return &certmagic.FileStorage{Path: t.TempDir()} }
+	for _, tc := range []aroundRotation{
+		{what: "same clock"},
+		{what: "same clock, checks at the worst times", phases: [2]int{2, 1}},
+		{what: "clock ahead", ahead: 40 * time.Minute},
+		{what: "clock ahead, checks at the worst times", ahead: 40 * time.Minute, phases: [2]int{2, 1}},
+		{what: "clock behind", ahead: -40 * time.Minute, phases: [2]int{1, 2}},
+		{what: "outage when the secret is made", outage: 30*day - time.Hour},
+		{what: "outage when it begins to seal", ahead: 10 * time.Minute, outage: 31*day - 3*time.Hour, phases: [2]int{0, 3}},
 	} {
+		tc.storage = files()
 		t.Run(tc.what, func(t *testing.T) {
 			t.Parallel()
-			files := &certmagic.FileStorage{Path: t.TempDir()}
-			putSecrets(t, files, storedAt(0)...)
-			faulty := &faultyStorage{Storage: files}
-			start := 29*day + 12*time.Hour
-			all := []*instance{
-				newInstance(files, secretEpoch.Add(start), absolute),
-				newInstance(faulty, secretEpoch.Add(start+tc.ahead), absolute),
-			}
-			type sealed struct {
-				at    time.Duration
-				lines []string
-			}
-			var cookies []sealed
-			step := 0
-			for at := start; at < 34*day; at += 10 * time.Minute {
-				faulty.load = nil
-				if at >= tc.outageBegins && at < tc.outageBegins+20*time.Hour {
-					faulty.load = fs.ErrPermission
-				}
-				for n, i := range all {
-					if (step+n*3)%7 == 0 { // every 70 minutes, not together
-						i.check(t.Context())
-					}
-					if step == 0 && i.ring.Load() == nil {
-						i.check(t.Context())
-					}
-				}
-				for _, i := range all {
-					cookies = append(cookies, sealed{at, i.seal(t)})
-				}
-				for len(cookies) > 0 && cookies[0].at+absolute <= at {
-					cookies = cookies[1:]
-				}
-				for k := step % 13; k < len(cookies); k += 13 {
-					for n, i := range all {
-						if !i.opens(cookies[k].lines) {
-							t.Fatalf("after %s, instance %d does not open a cookie of %s", at, n, cookies[k].at)
-						}
-					}
-				}
-				for _, i := range all {
-					i.clock.advance(10 * time.Minute)
-				}
-				step++
-			}
-			old := newInstance(files, secretEpoch, absolute)
-			old.known = storedAt(0)
-			if err := old.use([]string{testSecret('a')}); err != nil {
-				t.Fatal(err)
-			}
-			for n, i := range all {
-				if i.opens(old.seal(t)) || len(i.known) != 2 {
-					t.Errorf("instance %d opens with the old secret, or did not rotate", n)
-				}
-			}
+			tc.play(t)
 		})
+	}
+}
+
+// aroundRotation is two instances on one storage, from before a secret is made
+// until after the one before it is forgotten.
+type aroundRotation struct {
+	what    string
+	storage certmagic.Storage
+	phases  [2]int        // of the checks, one every seven steps
+	ahead   time.Duration // of the second instance's clock
+	outage  time.Duration // when the second one's storage begins to fail, for 22 hours
+}
+
+type sealedAt struct {
+	at    time.Duration
+	lines []string
+}
+
+func (a aroundRotation) play(t *testing.T) {
+	const absolute, step, start, end = 24 * time.Hour, 10 * time.Minute, 30*day - 3*time.Hour, 32*day + 6*time.Hour
+	putSecrets(t, a.storage, storedAt(0)...)
+	faulty := &faultyStorage{Storage: a.storage}
+	both := [2]*instance{
+		newInstance(a.storage, secretEpoch.Add(start), absolute), newInstance(faulty, secretEpoch.Add(start+a.ahead), absolute),
+	}
+	var alive []sealedAt
+	for n := 0; start+time.Duration(n)*step < end; n++ {
+		at := start + time.Duration(n)*step
+		if faulty.load = nil; a.outage != 0 && at >= a.outage && at < a.outage+22*time.Hour {
+			faulty.load = fs.ErrPermission
+		}
+		for which, i := range both {
+			if n == 0 || (n+a.phases[which])%7 == 0 {
+				i.check(t.Context())
+			}
+			alive = append(alive, sealedAt{at, i.seal(t)})
+			i.clock.advance(step)
+		}
+		for alive[0].at+absolute <= at {
+			alive = alive[1:]
+		}
+		for k, cookie := range alive {
+			if edge := k < 6 || k >= len(alive)-2; !edge && k%23 != n%23 {
+				continue
+			}
+			if !both[0].opens(cookie.lines) || !both[1].opens(cookie.lines) {
+				t.Fatalf("after %s, one does not open a cookie of %s", at, cookie.at)
+			}
+		}
+	}
+	old := newInstance(nil, secretEpoch, absolute)
+	if err := old.use([]string{testSecret('a')}); err != nil {
+		t.Fatal(err)
+	}
+	for n, i := range both {
+		if i.opens(old.seal(t)) || len(i.known) != 2 {
+			t.Errorf("instance %d opens with the old secret, or did not rotate", n)
+		}
 	}
 }
 
