@@ -1,0 +1,113 @@
+package bench
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
+)
+
+// beside are cookies of the application's own.
+const beside = "theme=dark; _ga=GA1.2.1234567890.1700000000"
+
+func codecOperations() []operation {
+	var all []operation
+	for _, secrets := range []int{1, 10} {
+		of := func(what string) string { return fmt.Sprintf("open %s with %d secrets", what, secrets) }
+		all = append(all,
+			operation{name: of("profile"), prepare: opening(secrets, true, smallCookie)},
+			operation{name: of("5 kB"), prepare: opening(secrets, true, largeCookie)},
+			operation{name: of("garbage of a known key"), prepare: opening(secrets, false, garbageOfKnownKey)},
+			operation{name: of("garbage of no key"), prepare: opening(secrets, false, garbageOfNoKey)},
+			operation{name: of("nothing"), prepare: opening(secrets, false, noCookie)},
+		)
+	}
+	return append(all,
+		operation{name: "seal profile", prepare: sealing(0)},
+		operation{name: "seal 5 kB", prepare: sealing(largeClaim)},
+	)
+}
+
+// opening reads the session of a request. The secret that sealed it stands last, as
+// after nine rotations.
+func opening(secrets int, ok bool, cookie func(testing.TB) string) func(testing.TB) func() {
+	return func(tb testing.TB) func() {
+		var all []string
+		for i := range secrets - 1 {
+			all = append(all, fmt.Sprintf("newer secret number %02d, longer than 32 bytes", i))
+		}
+		keys, err := NewKeyring(append(all, Secret)...)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		lines := []string{cookie(tb)}
+		return func() {
+			if _, opened := keys.ReadSession(lines, CookieName); opened != ok {
+				tb.Fatalf("opened: %t", opened)
+			}
+		}
+	}
+}
+
+func sealing(extra int) func(testing.TB) func() {
+	return func(tb testing.TB) func() {
+		m := newMint(tb)
+		s := newSession(tb, m, extra)
+		return func() {
+			h := make(http.Header)
+			if err := m.keys.WriteSession(h, m.cookie, s, lifetime, nil, http.DefaultMaxHeaderBytes); err != nil {
+				tb.Fatal(err)
+			}
+		}
+	}
+}
+
+// largeClaim makes a cookie of several chunks.
+const largeClaim = 5000
+
+func newSession(tb testing.TB, m *Mint, extra int) *session.Session {
+	tb.Helper()
+	s, err := m.Session(1)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if extra > 0 {
+		s.Profile.Extra = []byte(`{"https://acme.test/groups":"` + strings.Repeat("g", extra) + `"}`)
+	}
+	return s
+}
+
+func mintedCookie(tb testing.TB, extra int) string {
+	tb.Helper()
+	m := newMint(tb)
+	cookie, err := m.Cookie(newSession(tb, m, extra))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return cookie
+}
+
+func smallCookie(tb testing.TB) string { return beside + "; " + mintedCookie(tb, 0) }
+
+func largeCookie(tb testing.TB) string {
+	cookie := mintedCookie(tb, largeClaim)
+	if n := strings.Count(cookie, CookieName); n < 2 {
+		tb.Fatalf("%d cookies", n)
+	}
+	return beside + "; " + cookie
+}
+
+// garbageOfKnownKey has the length of a session and the id of a key of ours.
+func garbageOfKnownKey(tb testing.TB) string {
+	cookie := []byte(mintedCookie(tb, 0))
+	copy(cookie[len(cookie)/2:], "AAAAAAAA")
+	return beside + "; " + string(cookie)
+}
+
+func garbageOfNoKey(tb testing.TB) string {
+	return beside + "; " + strings.Replace(mintedCookie(tb, 0), CookieName+"=", CookieName+"=~", 1)
+}
+
+func noCookie(testing.TB) string { return beside }

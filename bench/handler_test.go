@@ -1,0 +1,117 @@
+package bench
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc"
+	_ "github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/noop"
+)
+
+const noopHandler = "handler that does nothing"
+
+func handlerOperations() []operation {
+	return []operation{
+		{name: noopHandler, prepare: serving("bench_noop\n", smallCookie)},
+		{name: "handler with the preset", prepare: serving(Directive(Preset), smallCookie), floor: noopHandler},
+	}
+}
+
+// serving hands one request after another to Caddy's server, in whose only site the
+// handlers stand. Nothing comes after them.
+func serving(handlers string, cookie func(testing.TB) string) func(testing.TB) func() {
+	return func(tb testing.TB) func() {
+		server := provision(tb, "{\nadmin off\nauto_https off\npersist_config off\n}\nhttp://:80 {\n"+handlers+"}\n")
+		r := browserRequest()
+		r.Header.Set("Cookie", cookie(tb))
+		ctx, cancel := context.WithCancel(context.Background())
+		tb.Cleanup(cancel)
+		w := &discard{header: make(http.Header)}
+		return func() {
+			next := r.WithContext(ctx)
+			next.Header = r.Header.Clone()
+			w.reset()
+			server.ServeHTTP(w, next)
+			if w.status != 0 {
+				tb.Fatalf("status %d", w.status)
+			}
+		}
+	}
+}
+
+// discard is a ResponseWriter that keeps the status and nothing else.
+type discard struct {
+	header http.Header
+	status int
+}
+
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
+func (d *discard) WriteHeader(status int)      { d.status = status }
+
+func (d *discard) reset() {
+	clear(d.header)
+	d.status = 0
+}
+
+// provision gives the server of a Caddyfile, which is never started.
+func provision(tb testing.TB, caddyfile string) *caddyhttp.Server {
+	tb.Helper()
+	adapted, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), nil)
+	if err != nil {
+		tb.Fatalf("adapting: %v\n%s", err, caddyfile)
+	}
+	config := new(caddy.Config)
+	if err := caddy.StrictUnmarshalJSON(adapted, config); err != nil {
+		tb.Fatal(err)
+	}
+	ctx, err := caddy.ProvisionContext(config)
+	if err != nil {
+		tb.Fatalf("provisioning: %v", err)
+	}
+	app, err := ctx.App("http")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	server := app.(*caddyhttp.App).Servers["srv0"]
+	if server == nil {
+		tb.Fatal("the configuration has no server")
+	}
+	return server
+}
+
+// What the benchmark of the handler measures is a request that passes.
+func TestMeasuredHandlerLetsTheUserPassAndNobodyElse(t *testing.T) {
+	site := "{\nadmin off\nauto_https off\npersist_config off\n}\nhttp://:80 {\n" + Directive(Preset) +
+		"header >X-Seen {http.request.header." + PresetUserID + "}\nrespond 200\n}\n"
+	server := provision(t, site)
+	for _, test := range []struct {
+		what   string
+		cookie func(testing.TB) string
+		passes bool
+	}{
+		{"a session", smallCookie, true},
+		{"a session in chunks", largeCookie, true},
+		{"garbage of a known key", garbageOfKnownKey, false},
+		{"garbage of no key", garbageOfNoKey, false},
+		{"no session", noCookie, false},
+	} {
+		r, w := browserRequest(), httptest.NewRecorder()
+		r.Header.Set("Sec-Fetch-Mode", "cors")
+		r.Header.Set("Cookie", test.cookie(t))
+		server.ServeHTTP(w, r)
+		if passed := w.Code == http.StatusOK; passed != test.passes {
+			t.Errorf("%s: status %d", test.what, w.Code)
+		}
+		if seen := w.Header().Get("X-Seen"); test.passes && seen != User(1).UserID {
+			t.Errorf("%s: the application saw the user %q", test.what, seen)
+		}
+	}
+}
