@@ -1,0 +1,214 @@
+// Command compare measures Caddy with the plugin against bare Caddy: whole
+// processes, the same load, in pairs. It builds what it needs, uses loopback
+// only, and writes tables to its output.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/compare/process"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/compare/report"
+)
+
+const caddyPackage = "github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/caddy"
+
+var pidOfThis = os.Getpid()
+
+// options are the flags.
+type options struct {
+	pairs       int
+	slice       time.Duration
+	connections int
+	only        string
+	tuning      bool
+	json        string
+}
+
+func main() {
+	if len(os.Args) == 3 && os.Args[1] == upstreamCommand {
+		exit(serveUpstream(os.Args[2]))
+	}
+	var o options
+	flag.IntVar(&o.pairs, "pairs", 8, "how often each variant is measured")
+	flag.DurationVar(&o.slice, "slice", 2*time.Second, "how long each load lasts; a pair has three")
+	flag.IntVar(&o.connections, "connections", 32, "connections to each side")
+	flag.StringVar(&o.only, "only", "", "measure only the variants with these `names`, separated by commas, those of -tuning among them")
+	flag.BoolVar(&o.tuning, "tuning", false, "measure the variants of a tuning page as well")
+	flag.StringVar(&o.json, "json", "", "write all figures to this `file`, too")
+	flag.Parse()
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, o)
+	cancel()
+	exit(err)
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "compare:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func run(ctx context.Context, o options) error {
+	if o.pairs < 1 || o.connections < 1 || o.slice < time.Millisecond {
+		return fmt.Errorf("nothing can be measured in %d pairs of %s over %d connections", o.pairs, o.slice, o.connections)
+	}
+	all := usual()
+	if o.tuning || o.only != "" {
+		all = append(all, tuning()...)
+	}
+	chosen, err := choose(all, o.only)
+	if err != nil {
+		return err
+	}
+	folder, err := os.MkdirTemp("", "caddy-auth0-oidc-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	transport := &http.Transport{DisableKeepAlives: true} // no proxy of the environment either
+	l := &lab{
+		folder: folder, caddy: filepath.Join(folder, "caddy"),
+		client: &http.Client{Transport: transport, Timeout: startLimit, CheckRedirect: stay},
+	}
+	found, err := l.compare(ctx, o, chosen)
+	if err != nil {
+		return err
+	}
+	return write(found, o.json)
+}
+
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+func (l *lab) compare(ctx context.Context, o options, chosen []variant) (*report.Report, error) {
+	found, err := l.prepare(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer l.upstream.stop()
+	mint, err := bench.NewMint(time.Now(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	for i, v := range chosen {
+		progress("%d of %d: %s", i+1, len(chosen), v.about)
+		result, err := l.measure(ctx, o, &v, mint)
+		if err != nil {
+			return nil, fmt.Errorf("measuring %s: %w", v.name, err)
+		}
+		found.Results = append(found.Results, result)
+	}
+	return found, nil
+}
+
+// prepare builds Caddy, starts the application and describes the machine.
+func (l *lab) prepare(ctx context.Context, o options) (*report.Report, error) {
+	progress("building Caddy, which takes minutes when nothing of it was built before")
+	building, cancel := context.WithTimeout(ctx, buildLimit)
+	defer cancel()
+	if out, err := exec.CommandContext(building, "go", "build", "-o", l.caddy, caddyPackage).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("building Caddy: %w\n%s", err, out)
+	}
+	version, err := exec.CommandContext(building, l.caddy, "version").Output()
+	if err != nil {
+		return nil, fmt.Errorf("asking Caddy for its version: %w", err)
+	}
+	caddy, _, _ := strings.Cut(strings.TrimSpace(string(version)), " ")
+	processor, err := process.Processor()
+	if err != nil {
+		return nil, err
+	}
+	return &report.Report{
+		Processor: processor, Cores: runtime.NumCPU(), Go: runtime.Version(), Caddy: caddy,
+		Pairs: o.pairs, Slice: o.slice.String(), Connections: o.connections,
+	}, l.startUpstream(ctx)
+}
+
+// measure runs a variant and a bare Caddy, proves the first, and loads both.
+func (l *lab) measure(ctx context.Context, o options, v *variant, mint *bench.Mint) (report.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*levelLimit+time.Duration(6*o.pairs+6)*o.slice)
+	defer cancel()
+	connections := o.connections
+	if v.crowded {
+		connections *= 2
+	}
+	result := report.Result{Name: v.name, About: v.about, Sessions: max(v.sessions, 1), Connections: connections}
+	cookies, err := v.mintCookies(mint)
+	if err != nil {
+		return result, err
+	}
+	m := &match{upstream: l.upstream, slice: o.slice}
+	plain := bare("bare", "bare")
+	for _, one := range []struct {
+		variant *variant
+		to      **side
+	}{{v, &m.variant}, {&plain, &m.bare}} {
+		t, err := l.startCaddy(ctx, one.variant)
+		if err != nil {
+			return result, err
+		}
+		defer t.stop()
+		if err := l.prove(ctx, one.variant, t, cookies[0]); err != nil {
+			return result, err
+		}
+		if *one.to, err = newSide(ctx, t, connections, cookies); err != nil {
+			return result, err
+		}
+		defer (*one.to).client.Close()
+	}
+	err = m.play(ctx, o.pairs, &result)
+	return result, err
+}
+
+// play fills the result.
+func (m *match) play(ctx context.Context, pairs int, result *report.Result) error {
+	if err := m.warmUp(ctx); err != nil {
+		return err
+	}
+	for turn := range pairs {
+		p, err := m.pair(ctx, turn)
+		if err != nil {
+			return err
+		}
+		progress("  pair %d of %d: CPU per request %.1f µs, bare %.1f µs", turn+1, pairs, p.Variant.CPU, p.Bare.CPU)
+		result.Pairs = append(result.Pairs, p)
+	}
+	var err error
+	if result.Requests, err = m.level(ctx, result.Sessions); err != nil {
+		return err
+	}
+	if result.Variant, err = process.MemoryOf(m.variant.pids()); err != nil {
+		return err
+	}
+	result.Bare, err = process.MemoryOf(m.bare.pids())
+	return err
+}
+
+func write(found *report.Report, file string) error {
+	if err := found.Markdown(os.Stdout); err != nil || file == "" {
+		return err
+	}
+	text, err := json.MarshalIndent(found, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, slices.Concat(text, []byte("\n")), 0o644)
+}
+
+func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
