@@ -76,7 +76,8 @@ func TestConfigurationOfAVariantIsOneThatCaddyTakes(t *testing.T) {
 
 func TestForgedCookieDiffersInOneCharacter(t *testing.T) {
 	t.Parallel()
-	const cookie = "auth0_session=AbcdefgA"
+	const session = "auth0_session=AbcdefgA"
+	const cookie = session + "; theme=dark"
 	for _, forged := range forgeries(cookie) {
 		different := 0
 		for i := range cookie {
@@ -84,7 +85,7 @@ func TestForgedCookieDiffersInOneCharacter(t *testing.T) {
 				different++
 			}
 		}
-		if len(forged) != len(cookie) || different != 1 || !strings.HasPrefix(forged, "auth0_session=") {
+		if len(forged) != len(cookie) || different != 1 || forged[len(session):] != cookie[len(session):] || !strings.HasPrefix(forged, "auth0_session=") {
 			t.Errorf("%s: %d are different", forged, different)
 		}
 	}

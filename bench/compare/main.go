@@ -140,40 +140,47 @@ func (l *lab) prepare(ctx context.Context, o options) (*report.Report, error) {
 	}, l.startUpstream(ctx)
 }
 
-// measure runs a variant and a bare Caddy, proves the first, and loads both.
+// measure runs a variant and a bare Caddy, proves both, and loads them.
 func (l *lab) measure(ctx context.Context, o options, v *variant, mint *bench.Mint) (report.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*levelLimit+time.Duration(6*o.pairs+6)*o.slice)
 	defer cancel()
-	connections := o.connections
+	result := report.Result{Name: v.name, About: v.about, Sessions: v.sessions, Connections: o.connections}
 	if v.crowded {
-		connections *= 2
+		result.Connections *= 2
 	}
-	result := report.Result{Name: v.name, About: v.about, Sessions: max(v.sessions, 1), Connections: connections}
-	cookies, err := v.mintCookies(mint)
+	cookies, err := v.cookies(mint, v.sessions)
 	if err != nil {
 		return result, err
 	}
-	m := &match{upstream: l.upstream, slice: o.slice}
 	plain := bare("bare", "bare")
-	for _, one := range []struct {
-		variant *variant
-		to      **side
-	}{{v, &m.variant}, {&plain, &m.bare}} {
-		t, err := l.startCaddy(ctx, one.variant)
-		if err != nil {
+	var both [2]target
+	for i, one := range []*variant{v, &plain} {
+		if both[i], err = l.startCaddy(ctx, one); err != nil {
 			return result, err
 		}
-		defer t.stop()
-		if err := l.prove(ctx, one.variant, t, cookies[0]); err != nil {
+		defer both[i].stop()
+		if err := l.prove(ctx, one, both[i], cookies[0]); err != nil {
 			return result, err
 		}
-		if *one.to, err = newSide(ctx, t, connections, cookies); err != nil {
-			return result, err
-		}
-		defer (*one.to).client.Close()
 	}
-	err = m.play(ctx, o.pairs, &result)
+	err = l.load(ctx, o, both[0], both[1], cookies, &result)
 	return result, err
+}
+
+// load measures one target against another, whatever they are, with the same
+// cookies to both.
+func (l *lab) load(ctx context.Context, o options, variant, bare target, cookies []string, result *report.Result) error {
+	m := &match{upstream: l.upstream, slice: o.slice}
+	var err error
+	if m.variant, err = newSide(ctx, variant, result.Connections, cookies); err != nil {
+		return err
+	}
+	defer m.variant.client.Close()
+	if m.bare, err = newSide(ctx, bare, result.Connections, cookies); err != nil {
+		return err
+	}
+	defer m.bare.client.Close()
+	return m.play(ctx, o.pairs, result)
 }
 
 // play fills the result.

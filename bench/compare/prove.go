@@ -20,12 +20,11 @@ func (l *lab) prove(ctx context.Context, v *variant, t target, cookie string) er
 	if err != nil {
 		return err
 	}
-	name, _, _ := strings.Cut(cookie, "=")
 	id := fmt.Sprintf("\r\n%s: %s\r\n", v.userID, bench.User(0).UserID)
 	switch {
 	case status != http.StatusOK:
 		return fmt.Errorf("%w: %s gives status %d to a user", errProof, v.name, status)
-	case v.protects == strings.Contains(seen, name+"="):
+	case v.protects == strings.Contains(seen, bench.CookieName):
 		return fmt.Errorf("%w: behind %s, the cookie arrives: %t", errProof, v.name, !v.protects)
 	case v.userID != "" && !strings.Contains(seen, id):
 		return fmt.Errorf("%w: behind %s, the user does not arrive", errProof, v.name)
@@ -44,12 +43,13 @@ func (l *lab) prove(ctx context.Context, v *variant, t target, cookie string) er
 	return nil
 }
 
-// forgeries are the cookie with one character changed: the first of its value, one
-// in the middle, and the last.
+// forgeries are the cookies with one character of the session changed, which is the
+// first one: the first of its value, one in the middle, and the last.
 func forgeries(cookie string) []string {
 	var all []string
-	first := strings.IndexByte(cookie, '=') + 1
-	for _, at := range []int{first, (first + len(cookie)) / 2, len(cookie) - 1} {
+	session, _, _ := strings.Cut(cookie, ";")
+	first := strings.IndexByte(session, '=') + 1
+	for _, at := range []int{first, (first + len(session)) / 2, len(session) - 1} {
 		changed := []byte(cookie)
 		changed[at] = 'A'
 		if cookie[at] == 'A' {

@@ -18,7 +18,7 @@ type variant struct {
 	smallPool bool // Caddy's default for idle connections to the upstream
 	crowded   bool // twice the connections, on both sides
 
-	sessions int // how many users' cookies the load sends
+	sessions int // how many users' cookies the load sends, to both sides
 	cookies  func(m *bench.Mint, sessions int) ([]string, error)
 	protects bool   // requests without a session
 	userID   string // the header that carries the user id, if one does
@@ -27,7 +27,7 @@ type variant struct {
 // usual are the variants that a comparison without flags measures.
 func usual() []variant {
 	return []variant{
-		{name: "noop", about: "handler that does nothing", directive: "bench_noop\n"},
+		bare("noop", "handler that does nothing").with(func(v *variant) { v.directive = "bench_noop\n" }),
 		headers(4),
 		headers(12),
 		plugin("sessions", "plugin, 12 headers, 100000 sessions", 12).with(func(v *variant) { v.sessions = 100_000 }),
@@ -55,14 +55,17 @@ func tuning() []variant {
 	}
 }
 
-func bare(name, about string) variant { return variant{name: name, about: about} }
+func bare(name, about string) variant {
+	return variant{name: name, about: about, sessions: 1, cookies: (*bench.Mint).Cookies}
+}
 
 func headers(n int) variant {
 	return plugin(fmt.Sprintf("headers-%d", n), fmt.Sprintf("plugin, %d headers", n), n)
 }
 
 func plugin(name, about string, headers int) variant {
-	v := variant{name: name, about: about, directive: bench.Directive(headers), protects: true}
+	v := bare(name, about)
+	v.directive, v.protects = bench.Directive(headers), true
 	switch {
 	case headers == bench.Preset:
 		v.userID = bench.PresetUserID
@@ -94,13 +97,4 @@ func choose(all []variant, names string) ([]variant, error) {
 		}
 	}
 	return slices.DeleteFunc(all, func(v variant) bool { return !slices.Contains(wanted, v.name) }), nil
-}
-
-// mintCookies gives the cookies that the load sends, to both sides.
-func (v *variant) mintCookies(m *bench.Mint) ([]string, error) {
-	mint := v.cookies
-	if mint == nil {
-		mint = (*bench.Mint).Cookies
-	}
-	return mint(m, max(v.sessions, 1))
 }

@@ -74,6 +74,9 @@ func (c *Client) run(ctx context.Context, end time.Time, more func(now time.Time
 		all.Go(func() { parts[i], errs[i] = one.run(ctx, deadline, more) })
 	}
 	all.Wait()
+	if err := ctx.Err(); err != nil {
+		return Result{}, err
+	}
 	sum := Result{Elapsed: time.Since(begin)}
 	for i, part := range parts {
 		if errs[i] != nil {
