@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"strings"
@@ -17,11 +18,12 @@ func codecOperations() []operation {
 	for _, secrets := range []int{1, 10} {
 		of := func(what string) string { return fmt.Sprintf("open %s with %d secrets", what, secrets) }
 		all = append(all,
-			operation{name: of("profile"), prepare: opening(secrets, true, smallCookie)},
-			operation{name: of("5 kB"), prepare: opening(secrets, true, largeCookie)},
-			operation{name: of("garbage of a known key"), prepare: opening(secrets, false, garbageOfKnownKey)},
-			operation{name: of("garbage of no key"), prepare: opening(secrets, false, garbageOfNoKey)},
-			operation{name: of("nothing"), prepare: opening(secrets, false, noCookie)},
+			operation{name: of("profile"), prepare: opening(secrets, true, manyCookies)},
+			operation{name: of("profile again"), prepare: opening(secrets, true, one(smallCookie))},
+			operation{name: of("5 kB"), prepare: opening(secrets, true, manyLargeCookies)},
+			operation{name: of("garbage of a known key"), prepare: opening(secrets, false, one(garbageOfKnownKey))},
+			operation{name: of("garbage of no key"), prepare: opening(secrets, false, one(garbageOfNoKey))},
+			operation{name: of("nothing"), prepare: opening(secrets, false, one(noCookie))},
 		)
 	}
 	return append(all,
@@ -30,21 +32,24 @@ func codecOperations() []operation {
 	)
 }
 
-// opening reads the session of a request. The secret that sealed it stands last, as
-// after nine rotations.
-func opening(secrets int, ok bool, cookie func(testing.TB) string) func(testing.TB) func() {
+// opening reads the sessions of requests, in turn. The secret that sealed them stands
+// last, as after nine rotations.
+func opening(secrets int, ok bool, cookies func(testing.TB) []string) func(testing.TB) func() {
 	return func(tb testing.TB) func() {
-		var all []string
+		var ring []string
 		for i := range secrets - 1 {
-			all = append(all, fmt.Sprintf("newer secret number %02d, longer than 32 bytes", i))
+			ring = append(ring, fmt.Sprintf("newer secret number %02d, longer than 32 bytes", i))
 		}
-		keys, err := NewKeyring(append(all, Secret)...)
+		keys, err := NewKeyring(append(ring, Secret)...)
 		if err != nil {
 			tb.Fatal(err)
 		}
-		lines := []string{cookie(tb)}
+		all := cookies(tb)
+		s, lines, turn := new(session.Session), make([]string, 1), 0
 		return func() {
-			if _, opened := keys.ReadSession(lines, CookieName); opened != ok {
+			lines[0] = all[turn%len(all)]
+			turn++
+			if opened := keys.ReadSession(s, lines, CookieName); opened != ok {
 				tb.Fatalf("opened: %t", opened)
 			}
 		}
@@ -74,9 +79,19 @@ func newSession(tb testing.TB, m *Mint, extra int) *session.Session {
 		tb.Fatal(err)
 	}
 	if extra > 0 {
-		s.Profile.Extra = []byte(`{"https://acme.test/groups":"` + strings.Repeat("g", extra) + `"}`)
+		s.Profile.Extra = []byte(`{"https://acme.test/groups":"` + opaque(extra) + `"}`)
 	}
 	return s
+}
+
+// opaque is text that does not deflate by more than a quarter.
+func opaque(size int) string {
+	var b []byte
+	for i := 0; len(b) < size; i++ {
+		part := digest("opaque", i)
+		b = append(b, base64.RawURLEncoding.EncodeToString(part[:])...)
+	}
+	return string(b[:size])
 }
 
 func mintedCookie(tb testing.TB, extra int) string {
@@ -111,3 +126,27 @@ func garbageOfNoKey(tb testing.TB) string {
 }
 
 func noCookie(testing.TB) string { return beside }
+
+func one(cookie func(testing.TB) string) func(testing.TB) []string {
+	return func(tb testing.TB) []string { return []string{cookie(tb)} }
+}
+
+// many is more sessions than any cache of ours remembers.
+const many = 4096
+
+func manyCookies(tb testing.TB) []string { return minted(tb, many, 0) }
+
+func manyLargeCookies(tb testing.TB) []string { return minted(tb, many, largeClaim) }
+
+func minted(tb testing.TB, n, extra int) []string {
+	all := make([]string, n)
+	m, s := newMint(tb), newSession(tb, newMint(tb), extra)
+	for i := range all {
+		cookie, err := m.Cookie(s.Renewed(m.now))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		all[i] = beside + "; " + cookie
+	}
+	return all
+}

@@ -19,27 +19,32 @@ const noopHandler = "handler that does nothing"
 
 func handlerOperations() []operation {
 	return []operation{
-		{name: noopHandler, prepare: serving("bench_noop\n", smallCookie)},
-		{name: "handler with the preset", prepare: serving(Directive(Preset), smallCookie), floor: noopHandler},
+		{name: noopHandler, prepare: serving("bench_noop\n", one(smallCookie))},
+		{name: "handler with 4 headers", prepare: serving(Directive(4), one(smallCookie)), floor: noopHandler},
+		{name: "handler with 12 headers", prepare: serving(Directive(12), one(smallCookie)), floor: noopHandler},
+		{name: "handler with 12 headers, another session each time", prepare: serving(Directive(12), manyCookies), floor: noopHandler},
+		{name: "handler with the preset", prepare: serving(Directive(Preset), one(smallCookie)), floor: noopHandler},
 	}
 }
 
 // serving hands one request after another to Caddy's server, in whose only site the
-// handlers stand. Nothing comes after them.
-func serving(handlers string, cookie func(testing.TB) string) func(testing.TB) func() {
+// handlers stand in front of an empty answer.
+func serving(handlers string, cookies func(testing.TB) []string) func(testing.TB) func() {
 	return func(tb testing.TB) func() {
-		server := provision(tb, "{\nadmin off\nauto_https off\npersist_config off\n}\nhttp://:80 {\n"+handlers+"}\n")
-		r := browserRequest()
-		r.Header.Set("Cookie", cookie(tb))
+		server := provision(tb, "{\nadmin off\nauto_https off\npersist_config off\n}\nhttp://:80 {\n"+handlers+"respond 204\n}\n")
+		r, all, turn := browserRequest(), cookies(tb), 0
+		r.Header["Cookie"] = all[:1:1]
 		ctx, cancel := context.WithCancel(context.Background())
 		tb.Cleanup(cancel)
 		w := &discard{header: make(http.Header)}
 		return func() {
 			next := r.WithContext(ctx)
 			next.Header = r.Header.Clone()
+			next.Header["Cookie"][0] = all[turn%len(all)]
+			turn++
 			w.reset()
 			server.ServeHTTP(w, next)
-			if w.status != 0 {
+			if w.status != http.StatusNoContent {
 				tb.Fatalf("status %d", w.status)
 			}
 		}

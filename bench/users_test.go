@@ -49,7 +49,8 @@ func TestMintedCookieOpens(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, cookie := range cookies {
-		s, ok := m.keys.ReadSession([]string{cookie}, CookieName)
+		s := new(session.Session)
+		ok := m.keys.ReadSession(s, []string{cookie}, CookieName)
 		if !ok || s.Profile.UserID != User(i).UserID || !s.Alive(time.Now(), session.Limits{Idle: time.Hour, Absolute: time.Hour}) {
 			t.Errorf("person %d: %v, %t", i, s, ok)
 		}

@@ -31,6 +31,7 @@ func usual() []variant {
 		headers(4),
 		headers(12),
 		plugin("sessions", "plugin, 12 headers, 100000 sessions", 12).with(func(v *variant) { v.sessions = 100_000 }),
+		plugin("tokens", "plugin, 12 headers, tokens in a second cookie", 12).with(func(v *variant) { v.cookies = (*bench.Mint).CookiesWithTokens }),
 		plugin("preset", "plugin, default headers", bench.Preset),
 	}
 }
