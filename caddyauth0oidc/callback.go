@@ -155,12 +155,13 @@ func (h *Handler) checkIssuer(ctx context.Context, query map[string]string) erro
 
 // signIn begins the session and sends the browser to where it wanted to go.
 func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, got *redeemed, state session.State, started time.Time) error {
-	family := h.cookiesOf(h.originOf(r))
+	at := h.placeOf(r)
+	family := at.family
 	session.ClearSignedOut(w.Header(), family.Transaction)
-	if err := h.writeSession(w.Header(), r, v, got.session); err != nil {
+	if err := h.writeSession(w.Header(), at, v, got.session); err != nil {
 		return h.refuse(w, r, h.failedLogin(err, state.ReturnTo))
 	}
-	h.keepTokens(w.Header(), r, v, got)
+	h.keepTokens(w.Header(), at, v, got)
 	h.supersede(new(session.Session), v, family.Session.Name)
 	attempt := attemptOf(state)
 	if err := h.keys.Load().WriteAttempts(w.Header(), family.Transaction, attempt); err != nil {
@@ -178,14 +179,13 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, got *
 
 // keepTokens stores the tokens that the configuration has a use for, for as long as
 // the session can last, and deletes those of an earlier session.
-func (h *Handler) keepTokens(header http.Header, r *http.Request, v *visit, got *redeemed) {
-	family := h.cookiesOf(h.originOf(r)).Session
-	session.ClearTokens(header, family, v.cookies)
+func (h *Handler) keepTokens(header http.Header, at cookiePlace, v *visit, got *redeemed) {
+	session.ClearTokens(header, at.family.Session, v.cookies)
 	if h.Logout.Hint != hintIDToken {
 		return
 	}
 	kept := &session.Tokens{Session: got.session.ID, ID: string(got.tokens.IDToken)}
-	if err := h.keys.Load().WriteTokens(header, family, kept, h.limits.Absolute, v.cookies, headerLimit(r)); err != nil {
+	if err := h.keys.Load().WriteTokens(header, at.family.Session, kept, h.limits.Absolute, v.cookies, at.headerLimit); err != nil {
 		h.logger.Warn("keeping the ID token for the logout, which does without it", zap.Error(err))
 	}
 }

@@ -12,11 +12,14 @@ import (
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 )
 
-// renewal is the session's cookie that an answer under way writes again.
+// renewal is the session's cookie that an answer under way writes again. It has its
+// own copy of all that it needs: handlers behind us may change the request, and a
+// further directive reads another session.
 type renewal struct {
 	handler *Handler
-	request *http.Request
 	visit   *visit
+	session session.Session
+	place   cookiePlace
 }
 
 // renewalDue tells whether a tenth of the idle time has passed. Upgraded
@@ -29,16 +32,15 @@ func (h *Handler) renewalDue(r *http.Request, v *visit) bool {
 // write adds the cookie to the answer unless a newer one was written since the
 // request came in, or the session was ended. It tells whether it did.
 func (n *renewal) write(header http.Header) bool {
-	h, v := n.handler, n.visit
-	now := h.now()
-	if !v.session.Alive(now, h.limits) {
+	h, now := n.handler, n.handler.now()
+	if !n.session.Alive(now, h.limits) {
 		return false
 	}
-	renewed := v.session.Renewed(now)
+	renewed := n.session.Renewed(now)
 	if !h.shared.renewals.claim(renewed.ID, renewed.Issue) {
 		return false
 	}
-	if err := h.writeSession(header, n.request, v, renewed); err != nil {
+	if err := h.writeSession(header, n.place, n.visit, renewed); err != nil {
 		h.logger.Error("renewing the session", zap.Error(err))
 		return false
 	}
@@ -47,17 +49,22 @@ func (n *renewal) write(header http.Header) bool {
 
 // writeSession adds the session's cookies to an answer, for the rest of its life
 // and within what the server accepts of a request.
-func (h *Handler) writeSession(header http.Header, r *http.Request, v *visit, s *session.Session) error {
-	family := h.cookiesOf(h.originOf(r)).Session
-	return h.keys.Load().WriteSession(header, family, s, s.Expires(h.limits).Sub(h.now()), v.cookies, headerLimit(r))
+func (h *Handler) writeSession(header http.Header, at cookiePlace, v *visit, s *session.Session) error {
+	return h.keys.Load().WriteSession(header, at.family.Session, s, s.Expires(h.limits).Sub(h.now()), v.cookies, at.headerLimit)
 }
 
-// headerLimit is how many bytes of header the server accepts of a request.
-func headerLimit(r *http.Request) int {
+// cookiePlace is where cookies go to.
+type cookiePlace struct {
+	family      session.Cookies
+	headerLimit int // bytes of header that the server accepts of a request
+}
+
+func (h *Handler) placeOf(r *http.Request) cookiePlace {
+	at := cookiePlace{h.cookiesOf(h.originOf(r)), http.DefaultMaxHeaderBytes}
 	if server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok && server.MaxHeaderBytes > 0 {
-		return server.MaxHeaderBytes
+		at.headerLimit = server.MaxHeaderBytes
 	}
-	return http.DefaultMaxHeaderBytes
+	return at
 }
 
 // supersede reads the session that the browser has, whether it is alive or not, and

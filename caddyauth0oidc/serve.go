@@ -79,7 +79,7 @@ func (h *Handler) pass(w http.ResponseWriter, r *http.Request, v *visit, next ca
 		id := v.session.ID
 		h.shared.renewals.begin(&v.session)
 		defer h.shared.renewals.done(id)
-		a.renewal = &renewal{handler: h, request: r, visit: v}
+		a.renewal = &renewal{handler: h, visit: v, session: v.session, place: h.placeOf(r)}
 	}
 	return next.ServeHTTP(a, r)
 }

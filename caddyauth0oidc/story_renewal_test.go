@@ -3,10 +3,14 @@ package caddyauth0oidc
 import (
 	"bytes"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 )
 
 // slowAnswer is a request for /slow that the application has not answered yet.
@@ -180,5 +184,57 @@ func TestRenewalReachesEveryKindOfAnswer(t *testing.T) {
 				t.Errorf("%d cookies, %q", n, response.Header.Get("Cache-Control"))
 			}
 		})
+	}
+}
+
+// Each of two directives renews its own session, whatever the handlers behind them do
+// to the request.
+func TestTwoDirectivesRenewTheirOwnSessions(t *testing.T) {
+	t.Parallel()
+	const global = "servers {\ntrusted_proxies static 192.0.2.1/32\n}\n"
+	w := newWorld(t, withGlobal(global), withSite(`auth0_oidc {
+SETTINGS
+session {
+idle 10h
+}
+}
+auth0_oidc /b/* {
+SETTINGS
+prefix /authb
+session {
+idle 10h
+cookie {
+name b_session
+}
+}
+}
+request_header -X-Forwarded-Proto
+request_header Host other.example.test
+reverse_proxy UPSTREAM`))
+	w.pair.Master.UpdateApplication(w.pair.App.ClientID, func(a *auth0sim.Application) {
+		a.Callbacks = append(a.Callbacks, w.base+"/authb/callback")
+	})
+	b := w.browser()
+	w.signIn(b, "/home", w.pair.User)
+	w.open(b, "/b/x")
+	ids := func() map[string][16]byte {
+		found := make(map[string][16]byte)
+		for _, name := range []string{"__Host-auth0_session", "__Host-b_session"} {
+			s := new(session.Session)
+			if !w.handler().keys.Load().ReadSession(s, []string{cookieHeader(w, b)}, name) {
+				t.Fatalf("%s is no session", name)
+			}
+			found[name] = s.ID
+		}
+		return found
+	}
+	before := ids()
+	w.clock.advance(2 * time.Hour)
+	response, _ := w.send(b, "GET", "/b/x", nil)
+	if n := len(response.Header.Values("Set-Cookie")); response.StatusCode != http.StatusOK || n == 0 {
+		t.Fatalf("%d, %d cookies", response.StatusCode, n)
+	}
+	if after := ids(); !maps.Equal(before, after) {
+		t.Errorf("before %v, after %v", before, after)
 	}
 }
