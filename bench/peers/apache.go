@@ -16,6 +16,10 @@ const (
 	apacheCallback = "/auth/callback"
 )
 
+// ApacheConnections is how many connections of a load Apache keeps open for sure,
+// however they fall on its children: fewer than one child has threads.
+const ApacheConnections = 60
+
 //go:embed httpd.conf
 var apacheConf string
 

@@ -21,15 +21,16 @@ type Witness struct {
 	seen map[string][]http.Header
 }
 
-// proofPath is below what only proofs ask for.
-const proofPath = "/proof-of-a-peer/"
+// ProofPath begins the paths that proofs ask for, and nothing else does. An
+// application of another process hands these on to the witness.
+const ProofPath = "/proof-of-a-peer/"
 
 // answerLimit is how long one answer may take.
 const answerLimit = 10 * time.Second
 
 // ServeHTTP answers one request to the upstream.
 func (w *Witness) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	if !strings.HasPrefix(r.URL.Path, proofPath) {
+	if !strings.HasPrefix(r.URL.Path, ProofPath) {
 		w.Next.ServeHTTP(rw, r)
 		return
 	}
@@ -163,4 +164,4 @@ func changeOneCharacter(cookie string) string {
 	return cookie[:middle] + other + cookie[middle+1:]
 }
 
-func newProofPath() string { return proofPath + rand.Text() }
+func newProofPath() string { return ProofPath + rand.Text() }
