@@ -100,8 +100,8 @@ func proxied(t *testing.T, application string, guard func(*http.Request) bool) t
 	return target{address: server.Listener.Addr().String(), pids: func() []int { return []int{os.Getpid()} }, stop: server.Close}
 }
 
-// application is the upstream in this process.
-func application(t *testing.T) string {
+// application is the upstream in this process; witness may be empty.
+func application(t *testing.T, witness string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -114,7 +114,7 @@ func application(t *testing.T) string {
 			if err != nil {
 				return
 			}
-			go answerAll(conn)
+			go answerAll(conn, witness)
 		}
 	}()
 	return l.Addr().String()
@@ -122,7 +122,7 @@ func application(t *testing.T) string {
 
 func TestApplicationAnswersAndShowsWhatItSaw(t *testing.T) {
 	t.Parallel()
-	address, client := application(t), &http.Client{Timeout: time.Minute}
+	address, client := application(t, ""), &http.Client{Timeout: time.Minute}
 	for path, want := range map[string]string{loadPath: strings.Repeat("x", answerSize), seenPath: "GET " + seenPath + " HTTP/1.1\r\nHost: " + address + "\r\n"} {
 		response, err := client.Get("http://" + address + path)
 		if err != nil {
@@ -170,13 +170,13 @@ func TestVariantThatDoesNotWhatIsMeasuredIsFoundOut(t *testing.T) {
 		}, false},
 	} {
 		v := headers(4)
-		err := l.prove(t.Context(), &v, proxied(t, application(t), test.guard), cookie)
+		err := l.prove(t.Context(), &v, proxied(t, application(t, ""), test.guard), cookie)
 		if (err == nil) != test.ok || err != nil && !errors.Is(err, errProof) {
 			t.Errorf("%s: got %v", test.what, err)
 		}
 	}
 	plain := bare("bare", "bare")
-	if err := l.prove(t.Context(), &plain, proxied(t, application(t), func(*http.Request) bool { return true }), cookie); err != nil {
+	if err := l.prove(t.Context(), &plain, proxied(t, application(t, ""), func(*http.Request) bool { return true }), cookie); err != nil {
 		t.Errorf("the bare proxy: %v", err)
 	}
 }
@@ -184,7 +184,7 @@ func TestVariantThatDoesNotWhatIsMeasuredIsFoundOut(t *testing.T) {
 // newMatch has a side that lets all pass, and one with the guard.
 func newMatch(t *testing.T, guard func(*http.Request) bool) *match {
 	t.Helper()
-	upstream := application(t)
+	upstream := application(t, "")
 	m := &match{upstream: target{pids: func() []int { return nil }}, slice: 30 * time.Millisecond}
 	for to, allowed := range map[**side]func(*http.Request) bool{&m.variant: guard, &m.bare: func(*http.Request) bool { return true }} {
 		s, err := newSide(t.Context(), proxied(t, upstream, allowed), 2, []string{"a=1", "a=2"})

@@ -1,12 +1,13 @@
-// Command compare measures Caddy with the plugin against bare Caddy: whole
-// processes, the same load, in pairs. It builds what it needs, uses loopback
-// only, and writes tables to its output.
+// Command compare measures Caddy with the plugin, and other proxies with a login,
+// against bare Caddy: whole processes, the same load, in pairs. It builds what it
+// needs and is not given, uses loopback only, and writes tables to its output.
 package main
 
 import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"net/http"
@@ -23,6 +24,13 @@ import (
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/compare/process"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/compare/report"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/peers"
+)
+
+// bareCaddy and bareApache are what variants are compared with.
+const (
+	bareCaddy  = "bare Caddy"
+	bareApache = "bare Apache"
 )
 
 const caddyPackage = "github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/caddy"
@@ -37,19 +45,26 @@ type options struct {
 	only        string
 	tuning      bool
 	json        string
+
+	peers         bool
+	oauth2Proxy   string
+	caddySecurity string
 }
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == upstreamCommand {
-		exit(serveUpstream(os.Args[2]))
+	if len(os.Args) == 4 && os.Args[1] == upstreamCommand {
+		exit(serveUpstream(os.Args[2], os.Args[3]))
 	}
 	var o options
 	flag.IntVar(&o.pairs, "pairs", 8, "how often each variant is measured")
 	flag.DurationVar(&o.slice, "slice", 2*time.Second, "how long each load lasts; a pair has three")
 	flag.IntVar(&o.connections, "connections", 32, "connections to each side")
-	flag.StringVar(&o.only, "only", "", "measure only the variants with these `names`, separated by commas, those of -tuning among them")
+	flag.StringVar(&o.only, "only", "", "measure only the variants with these `names`, separated by commas, those of -tuning and of the peers asked for among them")
 	flag.BoolVar(&o.tuning, "tuning", false, "measure the variants of a tuning page as well")
 	flag.StringVar(&o.json, "json", "", "write all figures to this `file`, too")
+	flag.BoolVar(&o.peers, "peers", false, "measure Apache, bare and with mod_auth_openidc, beside the plugin")
+	flag.StringVar(&o.oauth2Proxy, "oauth2-proxy", "", "measure oauth2-proxy beside the plugin; its absolute `path`")
+	flag.StringVar(&o.caddySecurity, "caddy-security", "", "measure a Caddy with caddy-security beside the plugin; its absolute `path`")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, o)
@@ -69,11 +84,10 @@ func run(ctx context.Context, o options) error {
 	if o.pairs < 1 || o.connections < 1 || o.slice < time.Millisecond {
 		return fmt.Errorf("nothing can be measured in %d pairs of %s over %d connections", o.pairs, o.slice, o.connections)
 	}
-	all := usual()
-	if o.tuning || o.only != "" {
-		all = append(all, tuning()...)
+	if o.peers && o.connections > peers.ApacheConnections {
+		return fmt.Errorf("-peers: Apache keeps no more than %d connections open for sure, not %d", peers.ApacheConnections, o.connections)
 	}
-	chosen, err := choose(all, o.only)
+	chosen, err := o.variants()
 	if err != nil {
 		return err
 	}
@@ -94,30 +108,61 @@ func run(ctx context.Context, o options) error {
 	return write(found, o.json)
 }
 
+// variants are those that the flags ask for. Beside peers stand the control and the
+// plugin with few and with its own headers.
+func (o options) variants() ([]variant, error) {
+	all, outside := usual(), o.peerVariants()
+	if o.only == "" && len(outside) > 0 {
+		all, _ = choose(all, "noop,headers-4,preset") // they are there
+	}
+	if o.tuning || o.only != "" {
+		all = append(all, tuning()...)
+	}
+	return choose(append(all, outside...), o.only)
+}
+
 func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-func (l *lab) compare(ctx context.Context, o options, chosen []variant) (*report.Report, error) {
-	found, err := l.prepare(ctx, o)
-	if err != nil {
+func (l *lab) compare(ctx context.Context, o options, chosen []variant) (found *report.Report, err error) {
+	if slices.ContainsFunc(chosen, func(v variant) bool { return v.peer != nil }) {
+		shut, openErr := l.openPeers(o)
+		if openErr != nil {
+			return nil, openErr
+		}
+		defer func() { err = errors.Join(err, shut()) }()
+	}
+	if err := l.startUpstream(ctx); err != nil {
 		return nil, err
 	}
 	defer l.upstream.stop()
+	if err := l.rehearse(ctx, chosen); err != nil {
+		return nil, err
+	}
+	if found, err = l.prepare(ctx, o); err != nil {
+		return nil, err
+	}
+	found.Results, err = l.measureAll(ctx, o, chosen)
+	return found, err
+}
+
+func (l *lab) measureAll(ctx context.Context, o options, chosen []variant) ([]report.Result, error) {
 	mint, err := bench.NewMint(time.Now(), rand.Reader)
 	if err != nil {
 		return nil, err
 	}
+	var all []report.Result
 	for i, v := range chosen {
 		progress("%d of %d: %s", i+1, len(chosen), v.about)
 		result, err := l.measure(ctx, o, &v, mint)
 		if err != nil {
 			return nil, fmt.Errorf("measuring %s: %w", v.name, err)
 		}
-		found.Results = append(found.Results, result)
+		all = append(all, result)
 	}
-	return found, nil
+	return all, nil
 }
 
-// prepare builds Caddy, starts the application and describes the machine.
+// prepare builds Caddy and describes the machine.
 func (l *lab) prepare(ctx context.Context, o options) (*report.Report, error) {
 	progress("building Caddy, which takes minutes when nothing of it was built before")
 	building, cancel := context.WithTimeout(ctx, buildLimit)
@@ -137,14 +182,14 @@ func (l *lab) prepare(ctx context.Context, o options) (*report.Report, error) {
 	return &report.Report{
 		Processor: processor, Cores: runtime.NumCPU(), Go: runtime.Version(), Caddy: caddy,
 		Pairs: o.pairs, Slice: o.slice.String(), Connections: o.connections,
-	}, l.startUpstream(ctx)
+	}, nil
 }
 
-// measure runs a variant and a bare Caddy, proves both, and loads them.
+// measure runs a variant and what it is compared with, proves both, and loads them.
 func (l *lab) measure(ctx context.Context, o options, v *variant, mint *bench.Mint) (report.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*levelLimit+time.Duration(6*o.pairs+6)*o.slice)
 	defer cancel()
-	result := report.Result{Name: v.name, About: v.about, Sessions: v.sessions, Connections: o.connections}
+	result := report.Result{Name: v.name, About: v.about, Beside: bareCaddy, Sessions: v.sessions, Connections: o.connections}
 	if v.crowded {
 		result.Connections *= 2
 	}
@@ -152,19 +197,40 @@ func (l *lab) measure(ctx context.Context, o options, v *variant, mint *bench.Mi
 	if err != nil {
 		return result, err
 	}
-	plain := bare("bare", "bare")
-	var both [2]target
-	for i, one := range []*variant{v, &plain} {
-		if both[i], err = l.startCaddy(ctx, one); err != nil {
-			return result, err
-		}
-		defer both[i].stop()
-		if err := l.prove(ctx, one, both[i], cookies[0]); err != nil {
-			return result, err
-		}
+	if v.peer != nil {
+		err = l.measurePeer(ctx, o, v.peer, cookies, &result)
+		return result, err
 	}
-	err = l.load(ctx, o, both[0], both[1], cookies, &result)
+	t, err := l.startProven(ctx, v, cookies[0])
+	if err != nil {
+		return result, err
+	}
+	defer t.stop()
+	err = l.loadBesideCaddy(ctx, o, t, cookies, &result)
 	return result, err
+}
+
+// loadBesideCaddy measures a target against a bare Caddy of its own.
+func (l *lab) loadBesideCaddy(ctx context.Context, o options, t target, cookies []string, result *report.Result) error {
+	plain := bare("bare", "bare")
+	beside, err := l.startProven(ctx, &plain, bench.CookieName+"=opaque") // it lets any pass
+	if err != nil {
+		return err
+	}
+	defer beside.stop()
+	return l.load(ctx, o, t, beside, cookies, result)
+}
+
+func (l *lab) startProven(ctx context.Context, v *variant, cookie string) (target, error) {
+	t, err := l.startCaddy(ctx, v)
+	if err != nil {
+		return t, err
+	}
+	if err := l.prove(ctx, v, t, cookie); err != nil {
+		t.stop()
+		return t, err
+	}
+	return t, nil
 }
 
 // load measures one target against another, whatever they are, with the same

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -47,8 +48,26 @@ func (s *side) count(r load.Result, err error) (load.Result, error) {
 
 // spent is what one side has used up.
 type spent struct {
+	pids []int
 	cpu  time.Duration
 	heap process.Heap
+}
+
+var errGone = errors.New("a process has ended while it was measured, and took the count of its time with it")
+
+// since takes stock once more. Of processes that have begun meanwhile everything
+// counts.
+func (s *side) since(ctx context.Context, before spent) (spent, error) {
+	now, err := s.spent(ctx)
+	if err != nil {
+		return spent{}, err
+	}
+	for _, pid := range before.pids {
+		if !slices.Contains(now.pids, pid) {
+			return spent{}, fmt.Errorf("%w: %d of %s", errGone, pid, s.address)
+		}
+	}
+	return now, nil
 }
 
 func (s *side) spent(ctx context.Context) (spent, error) {
@@ -59,7 +78,8 @@ func (s *side) spent(ctx context.Context) (spent, error) {
 			return spent{}, err
 		}
 	}
-	now.cpu, err = process.CPU(s.pids())
+	now.pids = s.pids()
+	now.cpu, err = process.CPU(now.pids)
 	return now, err
 }
 
@@ -70,8 +90,28 @@ type match struct {
 	slice         time.Duration
 }
 
+// refresh lets both sides send the cookie of a user who has just signed in, where
+// it makes a difference. It costs the variant something, and so comes before what is
+// measured.
+func (m *match) refresh(ctx context.Context) error {
+	if m.variant.signIn == nil {
+		return nil
+	}
+	cookie, err := m.variant.signIn(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range []*side{m.variant, m.bare} {
+		s.client.Use([]string{cookie})
+	}
+	return nil
+}
+
 // warmUp lets both serve for one slice that does not count.
 func (m *match) warmUp(ctx context.Context) error {
+	if err := m.refresh(ctx); err != nil {
+		return err
+	}
 	_, _, err := m.both(ctx)
 	return err
 }
@@ -79,6 +119,9 @@ func (m *match) warmUp(ctx context.Context) error {
 // pair measures once: both together for what a request costs, so that whatever else
 // the machine does meets both alike, and then each alone for how many there can be.
 func (m *match) pair(ctx context.Context, turn int) (report.Pair, error) {
+	if err := m.refresh(ctx); err != nil {
+		return report.Pair{}, err
+	}
 	p, err := m.together(ctx)
 	if err != nil {
 		return p, err
@@ -91,6 +134,9 @@ func (m *match) pair(ctx context.Context, turn int) (report.Pair, error) {
 		order[0], order[1] = order[1], order[0]
 	}
 	for _, one := range order {
+		if err := m.refresh(ctx); err != nil {
+			return p, err
+		}
 		r, err := one.side.count(one.side.client.For(ctx, m.slice))
 		if err != nil {
 			return p, err
@@ -127,7 +173,7 @@ func (m *match) together(ctx context.Context) (report.Pair, error) {
 		return report.Pair{}, err
 	}
 	for i, s := range sides {
-		if after[i], err = s.spent(ctx); err != nil {
+		if after[i], err = s.since(ctx, before[i]); err != nil {
 			return report.Pair{}, err
 		}
 	}
@@ -186,6 +232,9 @@ func (m *match) processors() (busy, own time.Duration, err error) {
 // so many that every session was sent, and gives that number. Memory grows with
 // the work done.
 func (m *match) level(ctx context.Context, sessions int) (int, error) {
+	if err := m.refresh(ctx); err != nil {
+		return 0, err
+	}
 	want := max(m.variant.served, m.bare.served, sessions)
 	for _, s := range []*side{m.variant, m.bare} {
 		if s.served == want {
@@ -201,4 +250,5 @@ func (m *match) level(ctx context.Context, sessions int) (int, error) {
 	return want, nil
 }
 
-const levelLimit = 2 * time.Minute
+// levelLimit is for variants that are several times as slow as a bare proxy.
+const levelLimit = 5 * time.Minute

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/compare/process"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/peers"
 )
 
 const (
@@ -26,7 +27,10 @@ type target struct {
 	address string // host and port
 	pids    func() []int
 	heap    func(context.Context) (process.Heap, error) // nil: there is none to ask for
-	stop    func()
+	// signIn gives a new Cookie header, which every load begins with; nil: an old
+	// one costs no more.
+	signIn func(context.Context) (string, error)
+	stop   func()
 }
 
 // lab is what all variants share: the programs, the application, a folder that goes
@@ -35,6 +39,8 @@ type lab struct {
 	caddy    string
 	folder   string
 	upstream target
+	witness  string // address at which the application shows what proofs sent
+	peers    peers.Options
 	client   *http.Client
 }
 
@@ -45,7 +51,7 @@ func (l *lab) startUpstream(ctx context.Context) error {
 		return fmt.Errorf("finding this program: %w", err)
 	}
 	l.upstream, err = l.start(ctx, "upstream", nil, func(_ string, ports []int) ([]string, error) {
-		return []string{self, upstreamCommand, local(ports[0])}, nil
+		return []string{self, upstreamCommand, local(ports[0]), l.witness}, nil
 	})
 	return err
 }

@@ -8,9 +8,12 @@ import (
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench"
 )
 
-// variant is a Caddy that is compared with a bare one.
+// variant is a proxy that is compared with a bare one. The settings are those of a
+// Caddy; a peer has its own.
 type variant struct {
 	name, about string
+
+	peer *peer // nil of a Caddy with the plugin, and of a bare one
 
 	directive string // of the site, before reverse_proxy
 	env       []string

@@ -53,6 +53,9 @@ func (c *Client) Close() {
 	}
 }
 
+// Use lets the next load send these cookies, at least one. No load may be running.
+func (c *Client) Use(cookies []string) { c.source.use(cookies) }
+
 // For asks until the duration is over.
 func (c *Client) For(ctx context.Context, d time.Duration) (Result, error) {
 	end := time.Now().Add(d)

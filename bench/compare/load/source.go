@@ -32,6 +32,9 @@ func NewSource(host, path string, cookies []string) *Source {
 	}, "\r\n"))}
 }
 
+// use replaces the cookies, while no load runs.
+func (s *Source) use(cookies []string) { s.cookies = cookies }
+
 // appendNext appends the next request.
 func (s *Source) appendNext(to []byte) []byte {
 	turn := s.next.Add(1) - 1

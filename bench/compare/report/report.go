@@ -23,7 +23,7 @@ type PerHeap struct {
 	Bytes   float64 `json:"bytes"`
 }
 
-// Pair is a variant and its bare proxy, measured together.
+// Pair is a variant and the bare proxy, measured together.
 type Pair struct {
 	Variant Sample  `json:"variant"`
 	Bare    Sample  `json:"bare"`
@@ -34,6 +34,7 @@ type Pair struct {
 type Result struct {
 	Name        string         `json:"name"`
 	About       string         `json:"about"`
+	Beside      string         `json:"beside"` // the bare proxy that it was measured with
 	Sessions    int            `json:"sessions"`
 	Connections int            `json:"connections"`
 	Requests    int            `json:"requests"` // that each side has answered in the end

@@ -44,8 +44,9 @@ func TestReportHasATableForEachMeasure(t *testing.T) {
 	r := &Report{
 		Processor: "Some CPU", Cores: 2, Go: "go1.26.8", Caddy: "v2.11.9", Pairs: 2, Slice: "2s", Connections: 32,
 		Results: []Result{
-			{Name: "a", About: "plugin", Pairs: twoPairs(), Requests: 7, Variant: process.Memory{Resident: 60 << 20, Peak: 66 << 20}, Bare: process.Memory{Resident: 50 << 20, Peak: 55 << 20}},
-			{Name: "b", About: "not a Go program", Pairs: plain, Requests: 7},
+			{Name: "a", About: "plugin", Beside: "bare Caddy", Pairs: twoPairs(), Requests: 7, Variant: process.Memory{Resident: 60 << 20, Peak: 66 << 20}, Bare: process.Memory{Resident: 50 << 20, Peak: 55 << 20}},
+			{Name: "b", About: "not a Go program", Beside: "bare Caddy", Pairs: plain, Requests: 7},
+			{Name: "c", About: "a module", Beside: "bare Apache", Pairs: plain, Requests: 7},
 		},
 	}
 	var b strings.Builder
@@ -55,7 +56,8 @@ func TestReportHasATableForEachMeasure(t *testing.T) {
 	for _, want := range []string{
 		"Some CPU, 2 cores, go1.26.8, Caddy v2.11.9. 2 pairs of 2s, 32 connections to each side.\n",
 		"median 6 % (2 % to 10 %).\n",
-		"### CPU per request, µs\n\n| variant |",
+		"\n## Beside bare Caddy\n\n### CPU per request, µs\n\n| variant |",
+		"\n## Beside bare Apache\n\n### CPU per request, µs\n\n| variant |",
 		"| plugin | **1.30** (1.20–1.40) | +20.0 | 95.0 | 75.0 |\n",
 		"| plugin | **1.11** (1.10–1.12) | +11.0 | 111.0 | 100.0 |\n",
 		"| plugin | **0.85** (0.80–0.90) | -2000 | 13000 | 15000 |\n",
@@ -69,6 +71,10 @@ func TestReportHasATableForEachMeasure(t *testing.T) {
 	}
 	if n := strings.Count(b.String(), "| not a Go program |"); n != 5 || strings.Contains(b.String(), "NaN") {
 		t.Errorf("the one without a heap has %d rows:\n%s", n, b.String())
+	}
+	_, apache, _ := strings.Cut(b.String(), "## Beside bare Apache")
+	if strings.Contains(apache, "Heap") || strings.Count(apache, "| a module |") != 5 || strings.Contains(apache, "| plugin |") {
+		t.Errorf("beside bare Apache:\n%s", apache)
 	}
 	if _, err := json.Marshal(r); err != nil {
 		t.Error(err)
