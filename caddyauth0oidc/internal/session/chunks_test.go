@@ -230,9 +230,11 @@ func TestFUZZ_03_ChunkLayoutsThatAreRefused(t *testing.T) {
 		"CVE-MAO-14 count higher":    setCount("4") + "; " + name + ".1=" + v[1] + "; " + name + ".2=" + v[2],
 		"count higher, a chunk more": setCount("4") + "; " + name + ".1=" + v[1] + "; " + name + ".2=" + v[2] + "; " + name + ".3=AAAA",
 	} {
-		if _, ok := readSession(k, []string{line}, name); ok {
-			t.Errorf("%s: accepted", what)
-		}
+		t.Run(what, func(t *testing.T) {
+			if _, ok := readSession(k, []string{line}, name); ok {
+				t.Error("accepted")
+			}
+		})
 	}
 	line := name + "=" + v[0] + "; " + name + ".1=" + v[1] + "; " + name + ".2=" + v[2] + "; " + name + ".3=stale"
 	if _, ok := readSession(k, []string{line}, name); !ok {
@@ -355,9 +357,11 @@ func TestCK_09_PlantedCookiesHideNothing(t *testing.T) {
 		"spaces around":          {[]string{" \t" + small + " "}, true},
 		"quoted value":           {[]string{strings.Replace(small, "=", `="`, 1) + `"`}, false},
 	} {
-		if _, ok := readSession(k, tc.lines, c.Name); ok != tc.want {
-			t.Errorf("%s: read %v, want %v", what, ok, tc.want)
-		}
+		t.Run(what, func(t *testing.T) {
+			if _, ok := readSession(k, tc.lines, c.Name); ok != tc.want {
+				t.Errorf("read %v, want %v", ok, tc.want)
+			}
+		})
 	}
 }
 

@@ -63,6 +63,9 @@ func TestCK_18_RotationOfSecrets(t *testing.T) {
 	}
 }
 
+// Two sites of the same tenant, client and cookie name share their sessions where they
+// share the secret: a session is bound to issuer, client, purpose and cookie name, and
+// the prefix __Host- keeps the browser from sending it to another host.
 func TestCK_03_NothingOpensForAnotherTenantClientOrName(t *testing.T) {
 	t.Parallel()
 	c := newTestCookies(t).Session
@@ -119,6 +122,14 @@ func TestCVE_SDK_16_TransactionIsNoSessionAndTheOtherWayRound(t *testing.T) {
 	for _, value := range []string{pending, id + ".1." + sealed} {
 		if _, ok := readSession(k, []string{c.Session.Name + "=" + value}, c.Session.Name); ok {
 			t.Error("a pending login was read as a session")
+		}
+	}
+	large := signIn(t, k, c.Session, largeSession(t, 5_000))
+	for i, cookie := range large.cookies {
+		for _, value := range []string{cookie.Value, id + ".1." + cookie.Value} {
+			if _, ok := readSession(k, []string{c.Session.Name + "=" + value}, c.Session.Name); ok {
+				t.Errorf("chunk %d alone was read as a session", i)
+			}
 		}
 	}
 	value := signIn(t, k, c.Session, typicalSession(t)).value(c.Session.Name)

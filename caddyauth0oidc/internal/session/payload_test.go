@@ -76,13 +76,13 @@ func TestLengthBeyondThePayloadIsRefused(t *testing.T) {
 	}
 }
 
-func TestCVE_MAO_35_TimesBeyond2038SurviveThePayload(t *testing.T) {
+func TestCVE_MAO_35_TimesBeyond2038SurviveTheCookie(t *testing.T) {
 	t.Parallel()
 	for _, seconds := range []int64{1, 1<<31 - 1, 1 << 31, 1<<32 + 5, latestTime} {
 		want := &Session{Login: time.Unix(seconds, 0).UTC(), Ceiling: time.Unix(seconds, 0).UTC()}
-		got := new(Session)
-		if err := got.unpack(want.pack()); err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("%d seconds: got %v, %v", seconds, got.Login, err)
+		k, c := newTestKeyring(t), newTestCookies(t).Session
+		if got, ok := readSession(k, signIn(t, k, c, want).lines(), c.Name); !ok || !reflect.DeepEqual(got, want) {
+			t.Errorf("%d seconds: got %v, %v", seconds, got.Login, ok)
 		}
 	}
 }

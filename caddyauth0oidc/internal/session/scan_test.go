@@ -86,14 +86,17 @@ func TestINV_03_StripTakesOurCookiesAndNothingElse(t *testing.T) {
 		"empty line stays":         {[]string{"", "auth0_session=x", "a=1"}, []string{"", "a=1"}},
 		"no lines":                 {nil, nil},
 	} {
-		before := slices.Clone(tc.lines)
-		got, changed := Strip(tc.lines, testNames.Own)
-		if !slices.Equal(got, tc.want) || changed != !slices.Equal(tc.lines, tc.want) {
-			t.Errorf("%s: got %q, %v; want %q", what, got, changed, tc.want)
-		}
-		if !slices.Equal(tc.lines, before) {
-			t.Errorf("%s: the request's own lines were changed to %q", what, tc.lines)
-		}
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			before := slices.Clone(tc.lines)
+			got, changed := Strip(tc.lines, testNames.Own)
+			if !slices.Equal(got, tc.want) || changed != !slices.Equal(tc.lines, tc.want) {
+				t.Errorf("got %q, %v; want %q", got, changed, tc.want)
+			}
+			if !slices.Equal(tc.lines, before) {
+				t.Errorf("the request's own lines were changed to %q", tc.lines)
+			}
+		})
 	}
 }
 

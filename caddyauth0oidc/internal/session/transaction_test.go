@@ -109,6 +109,11 @@ func TestCK_04_ChangedTransactionIsRefused(t *testing.T) {
 			t.Errorf("%d bytes of it: accepted", i)
 		}
 	}
+	for _, more := range []string{"A", "=", "AAAA", "====", ".", value, "\r\n", "%"} {
+		if read(value + more) {
+			t.Errorf("with %q behind it: accepted", more)
+		}
+	}
 }
 
 func TestTransactionOfAnotherLoginIsRefused(t *testing.T) {

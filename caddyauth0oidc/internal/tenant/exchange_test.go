@@ -243,7 +243,7 @@ func TestCVE_GW_07_AnEndlessAnswerIsCutOff(t *testing.T) {
 	}
 }
 
-func TestCVE_MAO_27_ACompressedBombIsCutOff(t *testing.T) {
+func TestDOS_16_CVE_MAO_27_ACompressedBombIsCutOff(t *testing.T) {
 	t.Parallel()
 	server := loopbackServer(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Accept-Encoding") != "gzip" {
