@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/policy"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
@@ -51,7 +52,16 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := errors.Join(h.complete(), h.judge()); err != nil {
 		return err
 	}
+	h.warn()
 	return h.prepare(ctx)
+}
+
+// warn tells of settings that are possible and give up a protection.
+func (h *Handler) warn() {
+	if domain := h.Session.Cookie.Domain; domain != "" {
+		h.logger.Warn("with a cookie domain the cookies have no __Host- prefix: every host below it can set a session, "+
+			"its own in place of the user's too", zap.String("domain", domain))
+	}
 }
 
 // identify gives the handler a key that is the same after a reload, and on

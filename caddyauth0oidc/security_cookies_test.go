@@ -216,6 +216,44 @@ func TestCK_09_PlantedCookiesOfASiblingHost(t *testing.T) {
 	})
 }
 
+// CK-10: an attacker who plants a session of their own, and not junk, makes the user work
+// in the attacker's account. The prefix __Host- prevents it; who gives it up is told.
+func TestCK_10_CookieDomainIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	const warning = "every host below it can set a session"
+	plant := func(w *world, name string) string {
+		attacker, b := w.browser(), w.browser()
+		w.signIn(attacker, "/home", w.pair.Accented)
+		w.signIn(b, "/home", w.pair.User)
+		b.SetCookie("https://evil.example.test/", &http.Cookie{
+			Name: name, Value: sessionCookie(w, attacker), Domain: "example.test", Path: "/home", Secure: true,
+		})
+		w.app.take()
+		w.step(b, w.base+"/home")
+		return w.app.take()[0].header.Get("X-Auth0-User-Id")
+	}
+	t.Run("host prefix", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		if user := plant(w, "__Host-auth0_session"); user != w.pair.MasterUserID(w.pair.User) {
+			t.Errorf("the application sees %q", user)
+		}
+		if strings.Contains(w.logs(), warning) {
+			t.Error("warned without a domain")
+		}
+	})
+	t.Run("domain", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, withSettings("session {\ncookie {\ndomain example.test\n}\n}"))
+		if n := strings.Count(w.logs(), warning); n != 1 {
+			t.Errorf("warned %d times when loaded", n)
+		}
+		if user := plant(w, "auth0_session"); user != w.pair.MasterUserID(w.pair.Accented) {
+			t.Errorf("the planted session lost, which the warning promises: %q", user)
+		}
+	})
+}
+
 // CK-21: ports, and http beside https, share a browser's cookies. An answer over http
 // cannot set one of ours on https, and those of plain http count for nothing there. What
 // another port over https sets opens only if its client and secret are the same (CK-03).
