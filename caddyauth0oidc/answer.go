@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 )
 
 // answer is what the handlers behind us write to. It takes out cookies that only we
@@ -16,6 +18,7 @@ type answer struct {
 	caddyhttp.ResponseWriterWrapper
 	visit        *visit
 	audience     audience
+	varies       bool // others see another answer at the same address
 	renewal      *renewal
 	cacheControl [1]string
 	done         bool
@@ -26,7 +29,6 @@ type audience int
 
 const (
 	forEverybody audience = iota
-	forSignedOut          // and those who are signed in may see another one
 	forUser
 )
 
@@ -39,6 +41,14 @@ func (v *visit) answerTo(w http.ResponseWriter, who audience) *answer {
 	}
 	a.ResponseWriter, a.visit, a.audience = w, v, who
 	return a
+}
+
+// serve lets the handlers behind us answer. Where they write nothing, Caddy or the
+// site's error routes will, with the header as it is left here.
+func (a *answer) serve(r *http.Request, next caddyhttp.Handler) error {
+	err := next.ServeHTTP(a, r)
+	a.finish()
+	return err
 }
 
 // WriteHeader sees to the header of the final answer, and to the cookies of those
@@ -83,28 +93,30 @@ func (a *answer) finish() {
 		header.Del("Pragma")
 		return
 	}
-	if a.visit.speaks {
-		return
-	}
-	switch a.audience {
-	case forUser:
+	if a.audience == forUser {
 		a.makePrivate(header)
-	case forSignedOut:
+	}
+	if a.varies {
 		header.Add("Vary", "Cookie")
 	}
 }
 
-// dropOurCookies removes what the application sets under our names: a session of
-// its making could only be somebody else's, or the end of this one.
 func (a *answer) dropOurCookies() {
-	header := a.Header()
+	if !a.visit.speaks {
+		a.visit.dropOurCookies(a.Header(), a.visit.set)
+	}
+}
+
+// dropOurCookies removes what the application sets under our names, except for the
+// lines that are ours: a session of its making could only be somebody else's, or the
+// end of this one.
+func (v *visit) dropOurCookies(header http.Header, ours []string) {
 	lines := header["Set-Cookie"]
-	if len(lines) == 0 || a.visit.speaks {
+	if len(lines) == 0 {
 		return
 	}
 	kept := slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
-		name, _, _ := strings.Cut(line, "=")
-		return a.visit.site.ownsCookie(strings.TrimSpace(name))
+		return v.site.ownsCookie(session.SetCookieName(line)) && !slices.Contains(ours, line)
 	})
 	if len(kept) == 0 {
 		delete(header, "Set-Cookie")
@@ -129,21 +141,41 @@ func keepFromSharedCaches(header http.Header) {
 // (RFC 9111 section 5.2.2.7): a shared cache would show it to everybody.
 func (a *answer) makePrivate(header http.Header) {
 	keepFromSharedCaches(header)
-	var directives string
-	for _, line := range header["Cache-Control"] {
-		for directive := range strings.SplitSeq(line, ",") {
+	a.cacheControl[0] = private(header["Cache-Control"])
+	header["Cache-Control"] = a.cacheControl[:1:1]
+}
+
+// private gives the directives of Cache-Control without those for shared caches.
+func private(lines []string) string {
+	kept := "private"
+	for _, line := range lines {
+		for line != "" {
+			var directive string
+			directive, line = cutDirective(line)
 			name, _, _ := strings.Cut(strings.ToLower(directive), "=")
 			switch strings.TrimSpace(name) {
-			case "private", "no-store": // a private with field names does not cover the rest
-				if !strings.Contains(directive, "=") {
-					return
-				}
-			case "", "public", "s-maxage", "proxy-revalidate":
+			case "", "public", "private", "s-maxage", "proxy-revalidate", "must-understand":
 			default:
-				directives += ", " + strings.TrimSpace(directive)
+				kept += ", " + directive
 			}
 		}
 	}
-	a.cacheControl[0] = "private" + directives
-	header["Cache-Control"] = a.cacheControl[:1:1]
+	return kept
+}
+
+// cutDirective cuts at the first comma that does not stand in a quoted string
+// (RFC 9110 section 5.6.4).
+func cutDirective(line string) (directive, rest string) {
+	quoted := false
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case c == '"':
+			quoted = !quoted
+		case c == '\\' && quoted:
+			i++
+		case c == ',' && !quoted:
+			return strings.TrimSpace(line[:i]), line[i+1:]
+		}
+	}
+	return strings.TrimSpace(line), ""
 }

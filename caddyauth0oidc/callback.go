@@ -56,7 +56,7 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query
 	state.ReturnTo = h.localReturnTo(r, state.ReturnTo)
 	family := h.cookiesOf(o).Transaction
 	t, ok := h.keys.Load().ReadTransaction(v.cookies, family.Name, state.Transaction, h.now())
-	if !ok || !h.shared.spent.claim(t.ID, h.now(), session.TransactionLifetime) { // over, or begun in another browser
+	if !ok || !h.shared.spent.add(t.ID, h.now(), session.TransactionLifetime) { // over, or begun in another browser
 		return h.goOn(w, r, v, state, h.following(attemptOf(state)))
 	}
 	session.ClearTransaction(w.Header(), family, t.ID)
@@ -129,9 +129,19 @@ func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Tra
 	}
 	s.SID, s.AuthTime, s.Ceiling = token.SID, token.AuthTime, token.SessionExpiry
 	if !s.Alive(h.now(), h.limits) {
-		return nil, &tenant.InvalidTokenError{Reason: "session_expiry"}
+		return nil, &tenant.InvalidTokenError{Reason: h.endedBy(s)}
 	}
 	return &redeemed{s, tokens}, nil
+}
+
+// endedBy names the claim by which a session is over before it begins.
+func (h *Handler) endedBy(s *session.Session) string {
+	withoutMaxAge := h.limits
+	withoutMaxAge.MaxAge = 0
+	if s.Alive(h.now(), withoutMaxAge) {
+		return "auth_time"
+	}
+	return "session_expiry"
 }
 
 var errIssuerParameter = errors.New("the callback's iss is not the tenant's issuer")

@@ -26,7 +26,10 @@ func (h *Handler) answeredByErrorRoutes(w http.ResponseWriter, r *http.Request, 
 	before := w.Header().Clone()
 	replacerOf(r).Set(errorPlaceholder, f.code)
 	restoreOriginal(r)
-	answer := &routeAnswer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, unanswered: f.status}
+	answer := &routeAnswer{
+		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
+		visit:                 visitOf(r), ours: before["Set-Cookie"], unanswered: f.status,
+	}
 	unanswered := caddyhttp.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) error {
 		w.WriteHeader(f.status)
 		return nil
@@ -55,7 +58,9 @@ func restoreOriginal(r *http.Request) {
 // that a site with a page for 404 alone still has our page for the rest.
 type routeAnswer struct {
 	*caddyhttp.ResponseWriterWrapper
-	unanswered int // the status that is held back
+	visit      *visit
+	ours       []string // Set-Cookie lines of the refusal
+	unanswered int      // the status that is held back
 	held       bool
 	sent       bool
 }
@@ -71,6 +76,9 @@ func (a *routeAnswer) WriteHeader(status int) {
 
 func (a *routeAnswer) send(status int) {
 	a.held, a.sent = false, a.sent || status >= http.StatusOK
+	a.visit.dropOurCookies(a.Header(), a.ours)
+	keepFromSharedCaches(a.Header())
+	noStore(a.Header())
 	a.ResponseWriterWrapper.WriteHeader(status)
 }
 

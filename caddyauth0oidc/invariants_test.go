@@ -184,20 +184,20 @@ func TestINV_10_NothingIsLeftBehind(t *testing.T) {
 
 func TestINV_10_RememberedTransactionsAreBounded(t *testing.T) {
 	t.Parallel()
-	var s spent
+	var s remembered
 	now := time.Now()
-	for i := range 3 * maxSpent {
-		if !s.claim(fmt.Sprint(i), now, time.Minute) {
+	for i := range 3 * maxRemembered {
+		if !s.add(fmt.Sprint(i), now, time.Minute) {
 			t.Fatal("a new transaction counts as redeemed")
 		}
 	}
-	if n := len(s.current) + len(s.previous); n > 2*maxSpent {
+	if n := len(s.current) + len(s.previous); n > 2*maxRemembered {
 		t.Errorf("%d are remembered", n)
 	}
-	if s.claim(fmt.Sprint(3*maxSpent-1), now, time.Minute) {
+	if s.add(fmt.Sprint(3*maxRemembered-1), now, time.Minute) {
 		t.Error("one that was redeemed just now can be redeemed again")
 	}
-	if !s.claim("later", now.Add(time.Hour), time.Minute) || !s.claim("much later", now.Add(2*time.Hour), time.Minute) || len(s.current)+len(s.previous) > 2 {
+	if !s.add("later", now.Add(time.Hour), time.Minute) || !s.add("much later", now.Add(2*time.Hour), time.Minute) || len(s.current)+len(s.previous) > 2 {
 		t.Error("old ones are not forgotten")
 	}
 }

@@ -1,10 +1,10 @@
 package caddyauth0oidc
 
 import (
-	"math"
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
@@ -20,31 +20,50 @@ type renewal struct {
 	visit   *visit
 	session session.Session
 	place   cookiePlace
+	over    bool
 }
 
-// renewalDue tells whether a tenth of the idle time has passed. Upgraded
-// connections and prefetches do not renew: the first have no answer of their
-// own, the second nobody asked for.
+// renewalDue tells whether a tenth of the idle time has passed. Connections that are
+// upgraded and prefetches do not renew: the first have no answer of their own, the
+// second nobody asked for.
 func (h *Handler) renewalDue(r *http.Request, v *visit) bool {
-	return v.session.RenewalDue(h.now(), h.limits) && !v.renews && r.Header.Get("Upgrade") == "" && !isPrefetch(r)
+	return v.session.RenewalDue(h.now(), h.limits) && r.Header.Get("Upgrade") == "" && !isPrefetch(r)
 }
 
-// write adds the cookie to the answer unless a newer one was written since the
-// request came in, or the session was ended. It tells whether it did.
+func (h *Handler) beginRenewal(r *http.Request, v *visit) *renewal {
+	h.shared.renewals.begin(&v.session)
+	return &renewal{handler: h, visit: v, session: v.session, place: h.placeOf(r)}
+}
+
+// write adds the cookie to the answer, unless a newer one was written since the
+// request came in, the session was ended, or the configuration that sealed it is
+// gone. It tells whether it did.
 func (n *renewal) write(header http.Header) bool {
+	defer n.done()
 	h, now := n.handler, n.handler.now()
-	if !n.session.Alive(now, h.limits) {
+	if !n.session.Alive(now, h.limits) || h.shared.handler(h.key) == nil {
 		return false
 	}
 	renewed := n.session.Renewed(now)
 	if !h.shared.renewals.claim(renewed.ID, renewed.Issue) {
 		return false
 	}
-	if err := h.writeSession(header, n.place, n.visit, renewed); err != nil {
+	cookies := make(http.Header)
+	if err := h.writeSession(cookies, n.place, n.visit, renewed); err != nil {
 		h.logger.Error("renewing the session", zap.Error(err))
 		return false
 	}
+	n.visit.set = append(n.visit.set, cookies["Set-Cookie"]...)
+	header["Set-Cookie"] = append(header["Set-Cookie"], cookies["Set-Cookie"]...)
 	return true
+}
+
+// done says that the answer can no longer write the cookie.
+func (n *renewal) done() {
+	if !n.over {
+		n.over = true
+		n.handler.shared.renewals.done(n.session.ID)
+	}
 }
 
 // writeSession adds the session's cookies to an answer, for the rest of its life
@@ -72,18 +91,19 @@ func (h *Handler) placeOf(r *http.Request) cookiePlace {
 func (h *Handler) supersede(s *session.Session, v *visit, name string) bool {
 	ok := h.keys.Load().ReadSession(s, v.cookies, name)
 	if ok {
-		h.shared.renewals.end(s.ID)
+		h.shared.renewals.end(s.ID, h.now())
 	}
 	return ok
 }
 
-// renewals knows the sessions whose cookie answers under way are going to write. An
-// answer that takes long must not replace the cookie of a later one, nor bring back a
-// session that was ended meanwhile. What it remembers goes with the last such answer.
+// renewals knows the sessions whose cookie answers under way are going to write, and
+// those that were ended lately. An answer that takes long must not replace the cookie
+// of a later one, nor bring back a session that has ended.
 type renewals struct {
 	answers  atomic.Int64 // under way, so that the usual request need not ask for the lock
 	mu       sync.Mutex
 	underWay map[[16]byte]*issued
+	ended    remembered
 }
 
 type issued struct {
@@ -91,8 +111,9 @@ type issued struct {
 	newest  uint64 // issue number of the session, the highest that is known
 }
 
-// ended is above every issue number.
-const ended = math.MaxUint64
+// endedLately is how long a request may take to arrive after the session's end, with
+// a cookie from before it. Nothing but the cookie's renewal depends on it.
+const endedLately = 15 * time.Minute
 
 // begin says that an answer is under way that will renew the session.
 func (n *renewals) begin(s *session.Session) {
@@ -141,18 +162,14 @@ func (n *renewals) claim(id [16]byte, issue uint64) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	i := n.underWay[id]
-	if i == nil || i.newest >= issue {
+	if i == nil || i.newest >= issue || n.ended.has(string(id[:])) {
 		return false
 	}
 	i.newest = issue
 	return true
 }
 
-// end keeps answers under way from writing the session again.
-func (n *renewals) end(id [16]byte) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if i := n.underWay[id]; i != nil {
-		i.newest = ended
-	}
+// end keeps the session from being written again.
+func (n *renewals) end(id [16]byte, now time.Time) {
+	n.ended.add(string(id[:]), now, endedLately)
 }

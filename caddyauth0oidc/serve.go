@@ -28,7 +28,7 @@ type visit struct {
 	query    string           // of one of our own routes, as it came
 	refusal  *refusal         // for which the request goes through the error routes
 	speaks   bool             // the answer is the module's own
-	renews   bool             // an answer under way renews the session
+	set      []string         // Set-Cookie lines that renew sessions
 
 	answer     answer
 	values     [headerRoom]string
@@ -54,7 +54,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	if !h.protects(r) {
 		v.restore(r)
-		return next.ServeHTTP(v.answerTo(w, forEverybody), r)
+		return v.answerTo(w, forEverybody).serve(r, next)
 	}
 	switch {
 	case h.readSession(r, v, &v.session):
@@ -73,15 +73,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // pass hands a signed-in user's request to the next handler.
 func (h *Handler) pass(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) error {
 	a := v.answerTo(w, forUser)
+	a.varies = h.Unauthenticated == "pass"
 	h.shared.renewals.saw(&v.session)
 	if h.renewalDue(r, v) {
-		v.renews = true
-		id := v.session.ID
-		h.shared.renewals.begin(&v.session)
-		defer h.shared.renewals.done(id)
-		a.renewal = &renewal{handler: h, visit: v, session: v.session, place: h.placeOf(r)}
+		a.renewal = h.beginRenewal(r, v)
+		defer a.renewal.done()
 	}
-	return next.ServeHTTP(a, r)
+	return a.serve(r, next)
 }
 
 // protects tells whether the request is one that needs a session: as it is now,
@@ -168,7 +166,9 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, v *visit, ne
 	v.speaks = h.Unauthenticated != "pass"
 	switch h.Unauthenticated {
 	case "pass":
-		return next.ServeHTTP(v.answerTo(w, forSignedOut), r)
+		a := v.answerTo(w, forEverybody)
+		a.varies = true
+		return a.serve(r, next)
 	case "redirect":
 		redirect = isRead(r) && !isPrefetch(r)
 	case "auto":

@@ -21,8 +21,8 @@ var pool = caddy.NewUsagePool()
 // shared is the part of a tenant and client that all their handlers use.
 type shared struct {
 	tenant *tenant.Tenant
-	origin string // of the issuer, for the pages' policy
-	spent  spent
+	origin string     // of the issuer, for the pages' policy
+	spent  remembered // login transactions
 	key    string
 	now    func() time.Time
 
@@ -103,31 +103,42 @@ func (s *shared) Destruct() error {
 	return nil
 }
 
-// spent remembers which login transactions were redeemed, so that a callback
-// that is delivered twice costs one code exchange. Transactions live for a
-// short time, so two generations of that length remember all that matter.
-type spent struct {
+// remembered knows ids for a while: which login transactions were redeemed, so that
+// a callback that is delivered twice costs one code exchange, and which sessions
+// were ended. Two generations of the lifetime remember all that matter.
+type remembered struct {
 	mu       sync.Mutex
 	current  map[string]struct{}
 	previous map[string]struct{}
 	turned   time.Time
 }
 
-// maxSpent bounds the memory of one generation, about 64 bytes an entry.
-const maxSpent = 100_000
+// maxRemembered bounds the memory of one generation, about 64 bytes an entry.
+const maxRemembered = 100_000
 
-// claim tells whether the transaction is redeemed for the first time.
-func (s *spent) claim(id string, now time.Time, lifetime time.Duration) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.current == nil || now.Sub(s.turned) > lifetime || len(s.current) >= maxSpent {
-		s.previous, s.current, s.turned = s.current, make(map[string]struct{}), now
+// add tells whether the id was not known before.
+func (m *remembered) add(id string, now time.Time, lifetime time.Duration) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.current == nil || now.Sub(m.turned) > lifetime || len(m.current) >= maxRemembered {
+		m.previous, m.current, m.turned = m.current, make(map[string]struct{}), now
 	}
-	_, inCurrent := s.current[id]
-	_, inPrevious := s.previous[id]
-	if inCurrent || inPrevious {
+	if m.knows(id) {
 		return false
 	}
-	s.current[id] = struct{}{}
+	m.current[id] = struct{}{}
 	return true
+}
+
+// has tells whether the id is known.
+func (m *remembered) has(id string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.knows(id)
+}
+
+func (m *remembered) knows(id string) bool {
+	_, inCurrent := m.current[id]
+	_, inPrevious := m.previous[id]
+	return inCurrent || inPrevious
 }

@@ -5,9 +5,13 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
@@ -228,13 +232,94 @@ reverse_proxy UPSTREAM`))
 		}
 		return found
 	}
-	before := ids()
-	w.clock.advance(2 * time.Hour)
-	response, _ := w.send(b, "GET", "/b/x", nil)
-	if n := len(response.Header.Values("Set-Cookie")); response.StatusCode != http.StatusOK || n == 0 {
-		t.Fatalf("%d, %d cookies", response.StatusCode, n)
+	for _, name := range []string{"both are due", "both are due again"} {
+		before := ids()
+		w.clock.advance(2 * time.Hour)
+		response, _ := w.send(b, "GET", "/b/x", nil)
+		renewed := strings.Join(response.Header.Values("Set-Cookie"), "|")
+		if response.StatusCode != http.StatusOK || strings.Count(renewed, "Max-Age=3") != 2 ||
+			!strings.Contains(renewed, "__Host-auth0_session=") || !strings.Contains(renewed, "__Host-b_session=") {
+			t.Errorf("%s: %d %s", name, response.StatusCode, renewed)
+		}
+		if after := ids(); !maps.Equal(before, after) {
+			t.Errorf("%s: before %v, after %v", name, before, after)
+		}
 	}
-	if after := ids(); !maps.Equal(before, after) {
-		t.Errorf("before %v, after %v", before, after)
+}
+
+// Two directives with one session renew it once, and neither undoes it.
+func TestTwoDirectivesRenewTheirCommonSessionOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSite("auth0_oidc {\nSETTINGS\nsession {\nidle 10h\n}\n}\nauth0_oidc /b/* {\nSETTINGS\nsession {\nidle 1h\n}\n}\nreverse_proxy UPSTREAM"))
+	b := w.browser()
+	w.signIn(b, "/b/home", w.pair.User)
+	for range 9 {
+		w.clock.advance(20 * time.Minute)
+		response, _ := w.send(b, "GET", "/b/x", map[string]string{"Accept": "application/json"})
+		if n := len(response.Header.Values("Set-Cookie")); response.StatusCode != http.StatusOK || n != 1 {
+			t.Fatalf("%d, %d cookies", response.StatusCode, n)
+		}
+	}
+}
+
+// CONC-03: a request that was sent before a logout and arrives after it does not
+// bring the session back.
+func TestCONC_03_RequestThatArrivesAfterTheLogoutRenewsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSettings(shortSession))
+	b := w.browser()
+	w.signIn(b, "/home", w.pair.User)
+	w.clock.advance(2 * time.Hour)
+	late, _ := http.NewRequest("GET", w.base+"/x", nil)
+	late.Header.Set("Cookie", cookieHeader(w, b))
+	w.send(b, "POST", "/auth/logout", map[string]string{"Sec-Fetch-Site": "same-origin"})
+	response, err := w.network.RoundTrip(late)
+	if err != nil || len(response.Header.Values("Set-Cookie")) != 0 {
+		t.Errorf("%v %v", response, err)
+	}
+}
+
+// A late answer of a configuration that is gone does not write with its old secret.
+func TestLateAnswerOfAnOldConfigurationWritesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSettings(shortSession+"\nsecret \""+oldSecret+"\""))
+	b := w.browser()
+	w.signIn(b, "/home", w.pair.User)
+	w.clock.advance(2 * time.Hour)
+	old := w.handler()
+	slow := w.ask(b)
+	w.load(worldSetup{base: w.base, settings: shortSession + "\nsecret \"" + newSecret + "\""})
+	if err := old.Cleanup(); err != nil {
+		t.Fatal(err)
+	}
+	w.open(b, "/home")
+	if slow.finish() != "" || !w.isSignedIn(b) {
+		t.Error("the old configuration wrote its cookie")
+	}
+}
+
+// A stream is open for long; from its header on it cannot renew.
+func TestStreamForgetsItsRenewalWithItsHeader(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSettings(shortSession))
+	b := w.browser()
+	w.signIn(b, "/home", w.pair.User)
+	w.clock.advance(2 * time.Hour)
+	var open int64 = -1
+	recorded := httptest.NewRecorder()
+	r := httptest.NewRequest("GET", w.base+"/stream", nil)
+	r.Header.Set("Cookie", cookieHeader(w, b))
+	h := w.handler()
+	h.place.Store(nil)
+	r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), recorded, w.server)
+	err := h.ServeHTTP(recorded, r, caddyhttp.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) error {
+		if err := http.NewResponseController(rw).Flush(); err != nil {
+			return err
+		}
+		open = h.shared.renewals.answers.Load()
+		return nil
+	}))
+	if err != nil || open != 0 || len(recorded.Header().Values("Set-Cookie")) != 1 {
+		t.Errorf("%v, %d answers, %v", err, open, recorded.Header())
 	}
 }

@@ -54,7 +54,8 @@ func (k *Keyring) WriteSession(h http.Header, c Cookie, s *Session, maxAge time.
 		return fmt.Errorf("sealing the session: %w", err)
 	}
 	present, own := c.survey(lines)
-	most := c.mostChunks(headerLimit - max(0, sizeOf(lines)-own-otherCookies))
+	_, tokens := c.tokens().survey(lines) // they give way, not the session
+	most := c.mostChunks(headerLimit - max(0, sizeOf(lines)-own-tokens-otherCookies))
 	if err := c.fits(len(value), present, most); err != nil {
 		err.Biggest = s.biggestClaim()
 		return err

@@ -221,6 +221,7 @@ func TestFUZZ_03_ChunkLayoutsThatAreRefused(t *testing.T) {
 		"all in one":                 name + "=" + strings.Join(v, ""),
 		"empty chunk":                name + "=" + v[0] + "; " + name + ".1=; " + name + ".2=" + v[2],
 		"boundary moved":             name + "=" + v[0] + v[1][:1] + "; " + name + ".1=" + v[1][1:] + "; " + name + ".2=" + v[2],
+		"boundaries moved back":      name + "=" + v[0][:chunkSize-1] + "; " + name + ".1=" + v[0][chunkSize-1:] + v[1][:chunkSize-1] + "; " + name + ".2=" + v[1][chunkSize-1:] + v[2],
 		"CVE-MAO-14 count 99999999":  setCount("99999999"),
 		"CVE-MAO-14 count -1":        setCount("-1"),
 		"CVE-MAO-14 count NaN":       setCount("NaN"),

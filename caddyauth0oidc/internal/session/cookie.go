@@ -72,6 +72,9 @@ func checkBaseName(base string) error {
 	if strings.ContainsFunc(base, func(r rune) bool { return !isNameRune(r) }) {
 		return fmt.Errorf("%w: write the name with letters, digits, _ and - only", ErrCookie)
 	}
+	if strings.HasSuffix(base, tokensSuffix) {
+		return fmt.Errorf("%w: the name may not end with %s, which is for the tokens of another session", ErrCookie, tokensSuffix)
+	}
 	lower := strings.ToLower(base)
 	if strings.HasPrefix(lower, "__host-") || strings.HasPrefix(lower, "__secure-") {
 		return fmt.Errorf("%w: the name must be given without its __Host- or __Secure- prefix", ErrCookie)

@@ -50,6 +50,7 @@ func TestUnusableCookieSettingsAreRefused(t *testing.T) {
 		"name with a line break":    {"auth0\r\nX", "", true, 0},
 		"name that is not ASCII":    {"aüth", "", true, 0},
 		"prefix in the name":        {"__Host-auth0", "", true, 0},
+		"name of tokens":            {"auth0_session-t", "", true, 0},
 		"prefix in another case":    {"__SECURE-auth0", "", true, 0},
 		"domain that is none":       {"auth0_session", "exa mple;com", true, 0},
 		"SameSite=None without TLS": {"auth0_session", "", false, http.SameSiteNoneMode},

@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"compress/flate"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -53,6 +54,18 @@ func TestOnlyWhatSavesACookieIsDeflated(t *testing.T) {
 		if back, err := inflated(b); err != nil || !bytes.Equal(back, tc.payload) {
 			t.Errorf("%s: did not come back, %v", name, err)
 		}
+	}
+}
+
+// What would not be inflated again must not be sealed.
+func TestPayloadThatIsTooLongIsRefusedHoweverSmallItDeflates(t *testing.T) {
+	t.Parallel()
+	k, c := newTestKeyring(t), newTestCookies(t).Session
+	s := typicalSession(t)
+	s.Profile.Picture = strings.Repeat("p", maxPayload)
+	err := k.WriteSession(http.Header{}, c, s, time.Hour, nil, roomy)
+	if tooLarge, ok := errors.AsType[*TooLargeError](err); !ok || tooLarge.Biggest != "picture" {
+		t.Errorf("got %v", err)
 	}
 }
 

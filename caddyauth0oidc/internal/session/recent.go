@@ -11,8 +11,9 @@ const (
 	// profiles.
 	recentSets = 128
 	recentWays = 4
-	// maxRecent is the longest sealed value in bytes that is remembered.
-	maxRecent = 2 * chunkSize
+	// maxRecent is the most bytes that a session may take and still be remembered,
+	// sealed value and JSON together.
+	maxRecent = 16 << 10
 )
 
 // recent remembers the sessions that were opened last. A browser asks for a page and
@@ -59,7 +60,7 @@ func (r *recent) find(id, name, value string, s *Session) bool {
 // keep remembers an opened session when it is seen for the second time, so that
 // sessions of one request each neither cost memory nor push others out.
 func (r *recent) keep(id, name, value string, s *Session) {
-	if len(value) > maxRecent {
+	if len(value)+len(s.Profile.Identities)+len(s.Profile.Extra) > maxRecent {
 		return
 	}
 	h := r.hash(value)

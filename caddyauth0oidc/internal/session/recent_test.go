@@ -112,6 +112,34 @@ func TestRememberedSessionsAreBounded(t *testing.T) {
 	}
 }
 
+// A claim of one letter seals to almost nothing; what is remembered is bounded by what
+// it takes opened.
+func TestSessionThatIsLargeOnceOpenedIsNotRemembered(t *testing.T) {
+	t.Parallel()
+	k, c := newTestKeyring(t), newTestCookies(t).Session
+	s := typicalSession(t)
+	s.Profile.Extra = []byte(`{"x":"` + strings.Repeat("x", 60_000) + `"}`)
+	lines := signIn(t, k, c, s).lines()
+	tries := countTries(k)
+	for range 4 {
+		readSession(k, lines, c.Name)
+	}
+	if n := tries(); n != 4 {
+		t.Errorf("opened %d times of 4", n)
+	}
+}
+
+func TestWhatIsNoSessionLeavesNothingOfAnotherOne(t *testing.T) {
+	t.Parallel()
+	k, c, s := newTestKeyring(t), newTestCookies(t).Session, new(Session)
+	if !k.ReadSession(s, signIn(t, k, c, typicalSession(t)).lines(), c.Name) {
+		t.Fatal("not opened")
+	}
+	if k.ReadSession(s, []string{c.Name + "=x"}, c.Name) || !reflect.DeepEqual(s, new(Session)) {
+		t.Errorf("left: %+v", s)
+	}
+}
+
 func TestManyReadersRememberTheRightSessions(t *testing.T) {
 	t.Parallel()
 	k, c := newTestKeyring(t), newTestCookies(t).Session

@@ -151,6 +151,13 @@ func (s *stretches) text() string {
 	return s.joined.String()
 }
 
+// SetCookieName returns the name that the most lenient browser would give a cookie of
+// this Set-Cookie line.
+func SetCookieName(line string) string {
+	pair, _, _ := strings.Cut(line, ";")
+	return lenientName(pair)
+}
+
 // lenientName returns the name of a cookie as the most lenient reader might see it.
 func lenientName(pair string) string {
 	name := strings.TrimLeftFunc(pair, notInName)

@@ -51,6 +51,19 @@ func TestOwnCookies(t *testing.T) {
 	}
 }
 
+func TestCK_12_NameOfASetCookieLineAsTheMostLenientBrowserReadsIt(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		"auth0_session=1; Path=/": "auth0_session", " auth0_session =1": "auth0_session", "=auth0_session=1": "auth0_session",
+		`"auth0_session"=1`: "auth0_session", "auth0_session": "auth0_session", "auth0_session; Path=/": "auth0_session",
+		"theme=auth0_session": "theme", "": "", ";auth0_session=1": "",
+	} {
+		if got := SetCookieName(line); got != want {
+			t.Errorf("%q: %q, want %q", line, got, want)
+		}
+	}
+}
+
 func TestINV_03_StripTakesOurCookiesAndNothingElse(t *testing.T) {
 	t.Parallel()
 	for what, tc := range map[string]struct{ lines, want []string }{

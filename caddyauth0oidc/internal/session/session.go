@@ -87,7 +87,8 @@ func earlier(a, b time.Time) time.Time {
 // be of more than 60 seconds in the future does not.
 func (s *Session) Alive(now time.Time, l Limits) bool {
 	latest := now.Add(clockSkew)
-	return now.Before(s.Expires(l)) && !s.Login.After(latest) && !s.Seen.After(latest)
+	return now.Before(s.Expires(l)) && !s.Login.After(latest) && !s.Seen.After(latest) &&
+		(l.MaxAge == 0 || !s.AuthTime.After(latest))
 }
 
 // RenewalDue tells whether a tenth of the idle time has passed since the cookie

@@ -74,6 +74,21 @@ func TestCK_07_SessionThatDoesNotSayWhenTheUserSignedInHasReachedEveryMaxAge(t *
 	}
 }
 
+func TestCK_07_SignInOfTheFutureIsNoneForMaxAge(t *testing.T) {
+	t.Parallel()
+	l := testLimits
+	l.MaxAge = time.Hour
+	for ahead, want := range map[time.Duration]bool{0: true, clockSkew: true, clockSkew + time.Second: false, 365 * 24 * time.Hour: false} {
+		s := Session{Login: testNow, Seen: testNow, AuthTime: testNow.Add(ahead)}
+		if got := s.Alive(testNow, l); got != want {
+			t.Errorf("%s ahead: alive %v, want %v", ahead, got, want)
+		}
+		if !s.Alive(testNow, testLimits) {
+			t.Errorf("%s ahead: dead although nobody asks", ahead)
+		}
+	}
+}
+
 func TestCK_07_RenewingNeverExtendsTheAbsoluteLimit(t *testing.T) {
 	t.Parallel()
 	s := typicalSession(t)

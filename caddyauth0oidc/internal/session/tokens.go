@@ -140,7 +140,7 @@ func (k *Keyring) WriteTokens(h http.Header, c Cookie, t *Tokens, maxAge time.Du
 	}
 	present, own := beside.survey(lines)
 	others := sizeOf(lines) - sessions - own
-	most := c.mostChunks(headerLimit-max(0, others-otherCookies)) - chunks
+	most := max(0, c.mostChunks(headerLimit-max(0, others-otherCookies))-chunks)
 	if err := beside.fits(len(value), present, most); err != nil {
 		err.Biggest = t.biggest()
 		return err

@@ -145,6 +145,57 @@ func TestCK_05_TokensThatDoNotFitBesideTheSessionAreRefusedByName(t *testing.T) 
 	}
 }
 
+// The tokens give way to the session: those of an earlier login go with this one.
+func TestTokensOfAnEarlierLoginTakeNoRoomFromTheSession(t *testing.T) {
+	t.Parallel()
+	k, c := newTestKeyring(t), newTestCookies(t).Session
+	b := signIn(t, k, c, typicalSession(t))
+	h := http.Header{}
+	if err := k.WriteTokens(h, c, &Tokens{Access: noise(4_000)}, time.Hour, b.lines(), 32<<10); err != nil {
+		t.Fatal(err)
+	}
+	b.receive(h)
+	if err := k.WriteSession(http.Header{}, c, largeSession(t, 5_000), time.Hour, b.lines(), 16<<10); err != nil {
+		t.Errorf("beside %d cookies of its own: %v", len(b.cookies), err)
+	}
+}
+
+func TestTokensCountWhatElseTheRequestCarries(t *testing.T) {
+	t.Parallel()
+	k, c := newTestKeyring(t), newTestCookies(t).Session
+	s := typicalSession(t)
+	own := signIn(t, k, c, s).lines()
+	small, large := &Tokens{Session: s.ID, Access: noise(1_500)}, &Tokens{Session: s.ID, Access: noise(3_000)}
+	theirs := "theirs=" + strings.Repeat("x", 5_000)
+	for what, tc := range map[string]struct {
+		tokens *Tokens
+		lines  []string
+		fits   bool
+	}{
+		"two chunks beside the session":              {large, own, true},
+		"two chunks beside a session of two":         {large, signIn(t, k, c, largeSession(t, 2_500)).lines(), false},
+		"one chunk beside cookies of others":         {small, append([]string{theirs}, own...), true},
+		"two chunks beside cookies of others":        {large, append([]string{theirs}, own...), false},
+		"two chunks in the place of two, and others": {large, append(tokenLines(t, k, c, large), append([]string{theirs}, own...)...), true},
+	} {
+		err := k.WriteTokens(http.Header{}, c, tc.tokens, time.Hour, tc.lines, 16<<10)
+		if tooLarge, ok := errors.AsType[*TooLargeError](err); ok == tc.fits || ok && tooLarge.Limit < 0 {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+func tokenLines(t *testing.T, k *Keyring, c Cookie, tokens *Tokens) []string {
+	t.Helper()
+	h := http.Header{}
+	if err := k.WriteTokens(h, c, tokens, time.Hour, nil, roomy); err != nil {
+		t.Fatal(err)
+	}
+	b := &browser{t: t}
+	b.receive(h)
+	return b.lines()
+}
+
 func TestClearedSessionTakesItsTokensAlong(t *testing.T) {
 	t.Parallel()
 	k, c := newTestKeyring(t), newTestCookies(t).Session
