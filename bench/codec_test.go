@@ -134,13 +134,16 @@ func one(cookie func(testing.TB) string) func(testing.TB) []string {
 // many is more sessions than any cache of ours remembers.
 const many = 4096
 
-func manyCookies(tb testing.TB) []string { return minted(tb, many, 0) }
+func manyCookies(tb testing.TB) []string { return minted(tb, many, newSession(tb, newMint(tb), 0)) }
 
-func manyLargeCookies(tb testing.TB) []string { return minted(tb, many, largeClaim) }
+func manyLargeCookies(tb testing.TB) []string {
+	return minted(tb, many, newSession(tb, newMint(tb), largeClaim))
+}
 
-func minted(tb testing.TB, n, extra int) []string {
-	all := make([]string, n)
-	m, s := newMint(tb), newSession(tb, newMint(tb), extra)
+// minted seals the session n times, each time anew.
+func minted(tb testing.TB, n int, s *session.Session) []string {
+	tb.Helper()
+	all, m := make([]string, n), newMint(tb)
 	for i := range all {
 		cookie, err := m.Cookie(s.Renewed(m.now))
 		if err != nil {

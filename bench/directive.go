@@ -44,6 +44,14 @@ const PresetUserID = "X-Auth0-User-Id"
 // Directive is the directive as in a Caddyfile. It sets the first n of Headers, or
 // the preset's for Preset. Further secrets open cookies and seal none.
 func Directive(n int, more ...string) string {
+	if n == Preset {
+		return directive(nil, more)
+	}
+	return directive(Headers[:n], more)
+}
+
+// directive sets the headers, or the preset's for none.
+func directive(headers []Header, more []string) string {
 	var b strings.Builder
 	b.WriteString("auth0_oidc {\n")
 	for _, line := range [][]string{
@@ -55,9 +63,9 @@ func Directive(n int, more ...string) string {
 	} {
 		b.WriteString("\t" + strings.Join(line, " ") + "\n")
 	}
-	if n != Preset {
+	if len(headers) > 0 {
 		b.WriteString("\theaders {\n\t\tpreset none\n")
-		for _, h := range Headers[:n] {
+		for _, h := range headers {
 			b.WriteString("\t\t" + h.Name + " " + h.Claim + "\n")
 		}
 		b.WriteString("\t}\n")

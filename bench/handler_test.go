@@ -13,6 +13,7 @@ import (
 
 	_ "github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc"
 	_ "github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/noop"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 )
 
 const noopHandler = "handler that does nothing"
@@ -24,8 +25,24 @@ func handlerOperations() []operation {
 		{name: "handler with 12 headers", prepare: serving(Directive(12), one(smallCookie)), floor: noopHandler},
 		{name: "handler with 12 headers, another session each time", prepare: serving(Directive(12), manyCookies), floor: noopHandler},
 		{name: "handler with the preset", prepare: serving(Directive(Preset), one(smallCookie)), floor: noopHandler},
+		{name: "handler with two lines of custom claims", prepare: serving(directive(customHeaders, nil), one(customCookie)), floor: noopHandler},
+		{name: "handler with two lines of custom claims, another session each time", prepare: serving(directive(customHeaders, nil), manyCustomCookies), floor: noopHandler},
 	}
 }
+
+// customHeaders are of claims for which the profile has no field.
+var customHeaders = []Header{{"X-Plan", "app_metadata.plan"}, {"X-Roles", "https://acme.com/roles"}}
+
+// customSession has these claims.
+func customSession(tb testing.TB) *session.Session {
+	s := newSession(tb, newMint(tb), 0)
+	s.Profile.Extra = []byte(`{"app_metadata":{"plan":"gold"},"https://acme.com/roles":["a","b"]}`)
+	return s
+}
+
+func customCookie(tb testing.TB) string { return minted(tb, 1, customSession(tb))[0] }
+
+func manyCustomCookies(tb testing.TB) []string { return minted(tb, many, customSession(tb)) }
 
 // serving hands one request after another to Caddy's server, in whose only site the
 // handlers stand in front of an empty answer.

@@ -25,7 +25,7 @@ var own = map[string]func(*Profile) any{
 	"updated_at":     func(p *Profile) any { return sent(p.UpdatedAt) },
 	"created_at":     func(p *Profile) any { return sent(p.CreatedAt) },
 	"client_id":      func(p *Profile) any { return sent(p.ClientID) },
-	"identities":     func(p *Profile) any { return decode(p.Identities) },
+	"identities":     func(p *Profile) any { return p.decodedIdentities() },
 	"org_id":         func(p *Profile) any { return sent(p.OrgID) },
 	"org_name":       func(p *Profile) any { return sent(p.OrgName) },
 
@@ -42,7 +42,8 @@ var own = map[string]func(*Profile) any{
 // other claim. Dots lead into objects and arrays, as in app_metadata.plan and
 // identities.0.connection. A name with dots of its own may stand in double
 // quotes; without them the longest name that fits is taken. A claim that is
-// null was not sent. Numbers are json.Number.
+// null was not sent. Numbers are json.Number. Objects and arrays may be shared
+// with other requests and must not be changed.
 func (p *Profile) Claim(path string) (any, bool) {
 	if value, known := own[path]; known {
 		v := value(p)
@@ -57,9 +58,10 @@ type Claims struct {
 	extra   map[string]any
 }
 
-// Claims decodes the extra claims. Those that are no JSON object count as not sent.
+// Claims decodes the extra claims, unless the profile remembers them. Those that are
+// no JSON object count as not sent.
 func (p *Profile) Claims() *Claims {
-	extra, _ := decode(p.Extra).(map[string]any)
+	extra, _ := p.decodedExtra().(map[string]any)
 	return &Claims{p, extra}
 }
 

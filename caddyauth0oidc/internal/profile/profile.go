@@ -27,6 +27,8 @@ type Profile struct {
 	OrgID         string
 	OrgName       string
 	Extra         json.RawMessage // compact JSON object of every other claim about the user, or nil
+
+	memory *memory // nil until Remember
 }
 
 // normalized are the members of the profile's JSON that stand for fields of

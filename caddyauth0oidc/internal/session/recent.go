@@ -69,6 +69,7 @@ func (r *recent) keep(id, name, value string, s *Session) {
 	}
 	// A copy of the value, because the original is a part of the request.
 	o := &opened{hash: h, id: strings.Clone(id), name: name, value: strings.Clone(value), session: *s}
+	o.session.Profile.Remember()
 	set := &r.opened[h%recentSets]
 	for i := range set {
 		if set[i].CompareAndSwap(nil, o) {

@@ -99,6 +99,22 @@ func TestSeveralClaimsAreDecodedOnce(t *testing.T) {
 	}
 }
 
+// A session that comes again is not decoded again, and what is left is text: that
+// of a list is made anew.
+func TestRememberedClaimsCostTheirText(t *testing.T) {
+	user, h := childUser(), http.Header{}
+	user.Extra = json.RawMessage(`{"app_metadata":{"plan":"gold"},"https://acme.com/roles":["a","b"]}`)
+	user.Remember()
+	p := planOf(t, Config{Preset: PresetNone, Lines: []Line{{"X-Plan", "app_metadata.plan"}, {"X-Roles", "https://acme.com/roles"}}})
+	values := make([]string, p.Len())
+	if n := testing.AllocsPerRun(100, func() { p.Apply(h, values, user, Facts{}) }); n > 2 {
+		t.Errorf("%v allocations, want 2", n)
+	}
+	if want := (http.Header{"X-Plan": {"gold"}, "X-Roles": {"a,b"}}); !reflect.DeepEqual(h, want) {
+		t.Errorf("got %v", h)
+	}
+}
+
 // twelveLines are those of an operator who knows what the application reads.
 func twelveLines() []Line {
 	return []Line{
