@@ -222,6 +222,7 @@ func (h *Handler) judge() error {
 		named("logout strategy", checkLogoutStrategy(h.Logout.Strategy)),
 		named("logout hint", checkLogoutHint(h.Logout.Hint)),
 		named("logout return_to", checkReturnTo(h.Logout.ReturnTo)),
+		named("logout", checkLogout(h.Logout)),
 	}
 	if len(h.Connections) != 1 {
 		errs = append(errs, fmt.Errorf("connections: %d are configured; a directive has one, give the other its own directive and matcher", len(h.Connections)))

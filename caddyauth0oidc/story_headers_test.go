@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -135,5 +137,68 @@ reverse_proxy UPSTREAM`), withSettings("headers {\nRemote-Email email\n}"))
 		if nicknames := r.header["X-Auth0-Nickname"]; len(nicknames) != 2 || nicknames[1] != "appended" {
 			t.Errorf("request %d has the nicknames %q", i, nicknames)
 		}
+	}
+}
+
+// A request has room of its own for 24 values, which more headers must not exceed.
+func TestMoreHeadersThanTheVisitHasRoomForAllArrive(t *testing.T) {
+	t.Parallel()
+	var lines strings.Builder
+	want := map[string]string{"X-Auth0-Email": "user-in-child@mail.com", "X-Auth0-Connection": "acme-child"}
+	for i := range 2 * headerRoom {
+		name := "X-Line-" + strconv.Itoa(i)
+		lines.WriteString(name + " email\n")
+		want[name] = "user-in-child@mail.com"
+	}
+	w := newWorld(t, withSettings("headers {\nprofile\n"+lines.String()+"}"))
+	b := w.browser()
+	w.signIn(b, "/home", w.pair.User)
+	want["X-Auth0-User-Id"] = w.pair.MasterUserID(w.pair.User)
+	for range 3 {
+		w.open(b, "/home")
+	}
+	for _, r := range w.app.take() {
+		assertSeen(t, r, want)
+	}
+}
+
+// Of two directives that a request passes, each has room of its own: what the first
+// one said stands as it was said, in headers that the second one does not know.
+func TestHeadersOfTwoDirectivesDoNotOverwriteEachOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withGlobal(globalTenant), withSite(`auth0_oidc {
+headers {
+preset none
+X-First-Id id
+X-First-Email email
+}
+}
+auth0_oidc {
+headers {
+preset none
+X-Second-Connection connection
+X-Second-Strategy strategy
+}
+}
+auth0_oidc {
+headers {
+preset none
+X-Third-Child child_connection
+X-Third-Email email
+}
+}
+reverse_proxy UPSTREAM`))
+	b := w.browser()
+	w.signIn(b, "/home", w.pair.User)
+	for range 3 {
+		w.open(b, "/home")
+	}
+	id := w.pair.MasterUserID(w.pair.User)
+	for _, r := range w.app.take() {
+		assertSeen(t, r, map[string]string{
+			"X-First-Id": id, "X-First-Email": "user-in-child@mail.com",
+			"X-Second-Connection": "acme-child", "X-Second-Strategy": "auth0-oidc",
+			"X-Third-Child": "auth0", "X-Third-Email": "user-in-child@mail.com",
+		})
 	}
 }

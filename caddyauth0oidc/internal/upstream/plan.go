@@ -121,8 +121,12 @@ func (p *Plan) checkLine(line Line, own int) error {
 	if err := checkName(line.Header); err != nil {
 		return err
 	}
-	if strings.TrimSpace(line.Claim) == "" {
+	claim := strings.TrimSpace(line.Claim)
+	if claim == "" {
 		return errors.New("it has no claim: write the name of one behind it, such as email")
+	}
+	if claim != line.Claim {
+		return fmt.Errorf("the claim %q has spaces or line ends around it: write %q", line.Claim, claim)
 	}
 	for i, other := range p.headers {
 		switch {

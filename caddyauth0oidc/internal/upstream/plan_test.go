@@ -53,6 +53,12 @@ func TestCVE_GW_03_DangerousPrefixIsRefusedWithWhatToWrite(t *testing.T) {
 		{"Sec-Fetch-", `Sec-Fetch-Mode from every request`},
 		{"User-", `User-Agent from every request`},
 		{"Proxy-", `such as "X-Auth0-"`},
+		{"Sec-", `Sec-Ch-Ua from every request`},
+		{"sec-Session-", `Sec- belong to browsers: write a prefix of your own such as "X-Auth0-"`},
+		{"Alt-", `Alt-Svc from every request`},
+		{"Client-", `Client-Ip from every request`},
+		{"X-Method-", `X-Method-Override from every request`},
+		{strings.Repeat("a", 80) + "-", `it has 81 bytes: write at most 80`},
 	}
 	for _, test := range tests {
 		_, err := NewPlan(Config{Prefix: test.prefix})
@@ -76,13 +82,36 @@ func TestHDR_09_ProtectedNameIsRefused(t *testing.T) {
 	for _, name := range []string{
 		"Host", "Content-Length", "Transfer-Encoding", "Connection", "Cookie", "authorization", "Upgrade", "TE", "Trailer",
 		"Proxy", "X-Forwarded-For", "x_forwarded_for", "X-FORWARDED-PROTO", "Keep-Alive", "User-Agent",
-		"", "Remote User", "Remote:User", "Zoë", "Remote-User\r\n", "7up", "-User",
+		"Sec-User", "sec_fetch_user", "SEC-Fetch-Site", "Sec-", "X-Purpose", "x_moz", "Alt-Svc", "Proxy-Authenticate", "Destination",
+		"depth", "X-Method-Override", "X-Host", "Client-Ip", "client_ip", "X-Real-Ip", "X-Request-Id", "x_request_id",
+		strings.Repeat("a", 101), "", "Remote User", "Remote:User", "Zoë", "Remote-User\r\n", "7up", "-User",
 	} {
 		if _, err := NewPlan(Config{Lines: linesOf("Remote-User", name)}); err == nil || !strings.Contains(err.Error(), "write a name") {
 			t.Errorf("%q: got %v", name, err)
 		}
 	}
 	planOf(t, Config{Lines: linesOf("remote_user", "X-Forwarded-User", "X-Forwarded-Email", "X-WEBAUTH-USER", "OIDC_CLAIM_sub")})
+}
+
+// A name is protected as a whole: what a protected one begins with, and what begins
+// with one, is free.
+func TestHDR_09_NamesBesideProtectedOnesAreFree(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{
+		"X-Request", "X-Real", "X-Re", "X-Client", "Content", "Proxy-Auth", "If", "Sec", "A", strings.Repeat("a", 100),
+		"X-Request-Ids", "X-Real-Ip-User", "Hostname", "Cookies", "Dating", "Destinations", "Secret-User", "X-Sec-User",
+	} {
+		planOf(t, Config{Lines: linesOf(name)})
+	}
+}
+
+func TestLongestPrefixMakesNamesThatLinesMayHave(t *testing.T) {
+	t.Parallel()
+	for _, h := range planOf(t, Config{Prefix: strings.Repeat("a", 79) + "-", Profile: true}).headers {
+		if err := checkName(h.key); err != nil {
+			t.Errorf("%s: %v", h.key, err)
+		}
+	}
 }
 
 func TestHDR_09_NoTwoClaimsShareAHeader(t *testing.T) {
@@ -100,6 +129,9 @@ func TestHDR_09_NoTwoClaimsShareAHeader(t *testing.T) {
 		{"of the whole profile", Config{Preset: PresetNone, Profile: true, Lines: linesOf("X-Auth0-Profile")}, "leave the line out"},
 		{"no claim", Config{Lines: []Line{{Header: "X-User"}}}, "write the name of one"},
 		{"a blank claim", Config{Lines: []Line{{Header: "X-User", Claim: " \t"}}}, "write the name of one"},
+		{"a claim after a space", Config{Lines: []Line{{Header: "X-User", Claim: " email"}}}, `the claim " email" has spaces or line ends around it: write "email"`},
+		{"a claim before a line end", Config{Lines: []Line{{Header: "X-User", Claim: "email\n"}}}, `write "email"`},
+		{"a claim in Windows lines", Config{Lines: []Line{{Header: "X-User", Claim: "app_metadata.plan\r\n"}}}, `write "app_metadata.plan"`},
 		{"no such preset", Config{Preset: "remote_user"}, "write auth0 or none"},
 		{"all at once", Config{Lines: linesOf("Host", "X-Auth0-Name")}, "X-Auth0-Name is among"},
 	}
