@@ -10,9 +10,6 @@ import (
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 )
 
-// beside are cookies of the application's own.
-const beside = "theme=dark; _ga=GA1.2.1234567890.1700000000"
-
 func codecOperations() []operation {
 	var all []operation
 	for _, secrets := range []int{1, 10} {
@@ -104,28 +101,28 @@ func mintedCookie(tb testing.TB, extra int) string {
 	return cookie
 }
 
-func smallCookie(tb testing.TB) string { return beside + "; " + mintedCookie(tb, 0) }
+func smallCookie(tb testing.TB) string { return ApplicationCookie + "; " + mintedCookie(tb, 0) }
 
 func largeCookie(tb testing.TB) string {
 	cookie := mintedCookie(tb, largeClaim)
 	if n := strings.Count(cookie, CookieName); n < 2 {
 		tb.Fatalf("%d cookies", n)
 	}
-	return beside + "; " + cookie
+	return ApplicationCookie + "; " + cookie
 }
 
 // garbageOfKnownKey has the length of a session and the id of a key of ours.
 func garbageOfKnownKey(tb testing.TB) string {
 	cookie := []byte(mintedCookie(tb, 0))
 	copy(cookie[len(cookie)/2:], "AAAAAAAA")
-	return beside + "; " + string(cookie)
+	return ApplicationCookie + "; " + string(cookie)
 }
 
 func garbageOfNoKey(tb testing.TB) string {
-	return beside + "; " + strings.Replace(mintedCookie(tb, 0), CookieName+"=", CookieName+"=~", 1)
+	return ApplicationCookie + "; " + strings.Replace(mintedCookie(tb, 0), CookieName+"=", CookieName+"=~", 1)
 }
 
-func noCookie(testing.TB) string { return beside }
+func noCookie(testing.TB) string { return ApplicationCookie }
 
 func one(cookie func(testing.TB) string) func(testing.TB) []string {
 	return func(tb testing.TB) []string { return []string{cookie(tb)} }
@@ -149,7 +146,7 @@ func minted(tb testing.TB, n int, s *session.Session) []string {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		all[i] = beside + "; " + cookie
+		all[i] = ApplicationCookie + "; " + cookie
 	}
 	return all
 }

@@ -15,7 +15,7 @@ func cookieOperations() []operation {
 	ours := func(tb testing.TB) string { return mintedCookie(tb, 0) }
 	return []operation{
 		{name: "strip the only cookie", prepare: strippingCookies(ours)},
-		{name: "strip the first cookie", prepare: strippingCookies(func(tb testing.TB) string { return ours(tb) + "; " + beside })},
+		{name: "strip the first cookie", prepare: strippingCookies(func(tb testing.TB) string { return ours(tb) + "; " + ApplicationCookie })},
 		{name: "strip the last cookie", prepare: strippingCookies(smallCookie)},
 		{name: "strip a cookie in the middle", prepare: strippingCookies(func(tb testing.TB) string { return smallCookie(tb) + "; lang=de" })},
 		{name: "strip two chunks", prepare: strippingCookies(largeCookie)},

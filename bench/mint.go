@@ -17,6 +17,9 @@ const (
 	lifetime   = 72 * time.Hour
 )
 
+// ApplicationCookie is what a browser sends of the application's own cookies.
+const ApplicationCookie = "theme=dark; _ga=GA1.2.1234567890.1700000000"
+
 // Mint seals the cookies of signed-in users as the directive would do after a login.
 type Mint struct {
 	keys   *session.Keyring

@@ -138,10 +138,10 @@ func TestApplicationAnswersAndShowsWhatItSaw(t *testing.T) {
 
 func TestVariantThatDoesNotWhatIsMeasuredIsFoundOut(t *testing.T) {
 	t.Parallel()
-	const cookie = bench.CookieName + "=sealed"
+	cookie := beside(bench.CookieName + "=sealed")
 	strip := func(r *http.Request) bool {
 		ok := r.Header.Get("Cookie") == cookie
-		r.Header.Del("Cookie")
+		r.Header.Set("Cookie", bench.ApplicationCookie)
 		r.Header.Set("X-User-Id", bench.User(0).UserID)
 		return ok
 	}
@@ -161,6 +161,11 @@ func TestVariantThatDoesNotWhatIsMeasuredIsFoundOut(t *testing.T) {
 		{"the user does not arrive", func(r *http.Request) bool {
 			ok := strip(r)
 			r.Header.Set("X-User-Id", bench.User(1).UserID)
+			return ok
+		}, false},
+		{"the application's own cookie does not arrive", func(r *http.Request) bool {
+			ok := strip(r)
+			r.Header.Del("Cookie")
 			return ok
 		}, false},
 		{"a changed cookie passes", func(r *http.Request) bool {

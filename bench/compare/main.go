@@ -22,15 +22,9 @@ import (
 	"time"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench"
-	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/compare/process"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/compare/report"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/peers"
-)
-
-// bareCaddy and bareApache are what variants are compared with.
-const (
-	bareCaddy  = "bare Caddy"
-	bareApache = "bare Apache"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/process"
 )
 
 const caddyPackage = "github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/caddy"
@@ -113,7 +107,7 @@ func run(ctx context.Context, o options) error {
 func (o options) variants() ([]variant, error) {
 	all, outside := usual(), o.peerVariants()
 	if o.only == "" && len(outside) > 0 {
-		all, _ = choose(all, "noop,headers-4,preset") // they are there
+		all, _ = choose(all, "noop,headers-4,headers-4-added,preset,preset-added") // they are there
 	}
 	if o.tuning || o.only != "" {
 		all = append(all, tuning()...)
@@ -138,7 +132,7 @@ func (l *lab) compare(ctx context.Context, o options, chosen []variant) (found *
 	if err := l.rehearse(ctx, chosen); err != nil {
 		return nil, err
 	}
-	if found, err = l.prepare(ctx, o); err != nil {
+	if found, err = l.prepare(ctx, o, chosen); err != nil {
 		return nil, err
 	}
 	found.Results, err = l.measureAll(ctx, o, chosen)
@@ -152,7 +146,7 @@ func (l *lab) measureAll(ctx context.Context, o options, chosen []variant) ([]re
 	}
 	var all []report.Result
 	for i, v := range chosen {
-		progress("%d of %d: %s", i+1, len(chosen), v.about)
+		progress("%d of %d: %s", i+1, len(chosen), v.name)
 		result, err := l.measure(ctx, o, &v, mint)
 		if err != nil {
 			return nil, fmt.Errorf("measuring %s: %w", v.name, err)
@@ -163,7 +157,7 @@ func (l *lab) measureAll(ctx context.Context, o options, chosen []variant) ([]re
 }
 
 // prepare builds Caddy and describes the machine.
-func (l *lab) prepare(ctx context.Context, o options) (*report.Report, error) {
+func (l *lab) prepare(ctx context.Context, o options, chosen []variant) (*report.Report, error) {
 	progress("building Caddy, which takes minutes when nothing of it was built before")
 	building, cancel := context.WithTimeout(ctx, buildLimit)
 	defer cancel()
@@ -180,7 +174,7 @@ func (l *lab) prepare(ctx context.Context, o options) (*report.Report, error) {
 		return nil, err
 	}
 	return &report.Report{
-		Processor: processor, Cores: runtime.NumCPU(), Go: runtime.Version(), Caddy: caddy,
+		Processor: processor, Cores: runtime.NumCPU(), Go: runtime.Version(), Caddy: caddy, Peers: l.peerVersions(building, chosen),
 		Pairs: o.pairs, Slice: o.slice.String(), Connections: o.connections,
 	}, nil
 }
@@ -189,10 +183,7 @@ func (l *lab) prepare(ctx context.Context, o options) (*report.Report, error) {
 func (l *lab) measure(ctx context.Context, o options, v *variant, mint *bench.Mint) (report.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*levelLimit+time.Duration(6*o.pairs+6)*o.slice)
 	defer cancel()
-	result := report.Result{Name: v.name, About: v.about, Beside: bareCaddy, Sessions: v.sessions, Connections: o.connections}
-	if v.crowded {
-		result.Connections *= 2
-	}
+	result := v.result(o.connections)
 	cookies, err := v.cookies(mint, v.sessions)
 	if err != nil {
 		return result, err
@@ -201,7 +192,7 @@ func (l *lab) measure(ctx context.Context, o options, v *variant, mint *bench.Mi
 		err = l.measurePeer(ctx, o, v.peer, cookies, &result)
 		return result, err
 	}
-	t, err := l.startProven(ctx, v, cookies[0])
+	t, err := l.startProven(ctx, v, beside(cookies[0]))
 	if err != nil {
 		return result, err
 	}
@@ -213,12 +204,12 @@ func (l *lab) measure(ctx context.Context, o options, v *variant, mint *bench.Mi
 // loadBesideCaddy measures a target against a bare Caddy of its own.
 func (l *lab) loadBesideCaddy(ctx context.Context, o options, t target, cookies []string, result *report.Result) error {
 	plain := bare("bare", "bare")
-	beside, err := l.startProven(ctx, &plain, bench.CookieName+"=opaque") // it lets any pass
+	other, err := l.startProven(ctx, &plain, beside(bench.CookieName+"=opaque")) // it lets any pass
 	if err != nil {
 		return err
 	}
-	defer beside.stop()
-	return l.load(ctx, o, t, beside, cookies, result)
+	defer other.stop()
+	return l.load(ctx, o, t, other, cookies, result)
 }
 
 func (l *lab) startProven(ctx context.Context, v *variant, cookie string) (target, error) {
@@ -233,16 +224,22 @@ func (l *lab) startProven(ctx context.Context, v *variant, cookie string) (targe
 	return t, nil
 }
 
-// load measures one target against another, whatever they are, with the same
-// cookies to both.
-func (l *lab) load(ctx context.Context, o options, variant, bare target, cookies []string, result *report.Result) error {
-	m := &match{upstream: l.upstream, slice: o.slice}
+var errSessions = errors.New("there are not as many sessions as the report says")
+
+// load measures one target against another, whatever they are, with the cookies of
+// these sessions.
+func (l *lab) load(ctx context.Context, o options, variant, bare target, sessions []string, result *report.Result) error {
+	if len(sessions) != result.Sessions {
+		return fmt.Errorf("%w: %d, not %d", errSessions, len(sessions), result.Sessions)
+	}
+	m := &match{upstream: l.upstream, slice: o.slice, added: result.Added}
+	toVariant, toBare := sent(sessions, m.added)
 	var err error
-	if m.variant, err = newSide(ctx, variant, result.Connections, cookies); err != nil {
+	if m.variant, err = newSide(ctx, variant, result.Connections, toVariant); err != nil {
 		return err
 	}
 	defer m.variant.client.Close()
-	if m.bare, err = newSide(ctx, bare, result.Connections, cookies); err != nil {
+	if m.bare, err = newSide(ctx, bare, result.Connections, toBare); err != nil {
 		return err
 	}
 	defer m.bare.client.Close()

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/compare/load"
-	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/compare/process"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/compare/report"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/compare/stats"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/process"
 )
 
 // side is a target with the load on it.
@@ -88,10 +88,11 @@ type match struct {
 	variant, bare *side
 	upstream      target
 	slice         time.Duration
+	added         bool // bare gets the application's cookie alone
 }
 
-// refresh lets both sides send the cookie of a user who has just signed in, where
-// it makes a difference. It costs the variant something, and so comes before what is
+// refresh lets the load send the cookie of a user who has just signed in, where it
+// makes a difference. It costs the variant something, and so comes before what is
 // measured.
 func (m *match) refresh(ctx context.Context) error {
 	if m.variant.signIn == nil {
@@ -101,9 +102,9 @@ func (m *match) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range []*side{m.variant, m.bare} {
-		s.client.Use([]string{cookie})
-	}
+	toVariant, toBare := sent([]string{cookie}, m.added)
+	m.variant.client.Use(toVariant)
+	m.bare.client.Use(toBare)
 	return nil
 }
 

@@ -15,8 +15,11 @@ import (
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/peers"
 )
 
-// family starts the peers that one program is.
-type family func(ctx context.Context, o peers.Options) ([]*peers.Peer, error)
+// family is the peers that one program is.
+type family struct {
+	start    func(ctx context.Context, o peers.Options) ([]*peers.Peer, error)
+	versions func(ctx context.Context, o peers.Options) []string // of the program and its modules
+}
 
 // peer is a proxy that is no Caddy of this module.
 type peer struct {
@@ -26,27 +29,32 @@ type peer struct {
 }
 
 var (
-	apacheFamily family = func(ctx context.Context, o peers.Options) ([]*peers.Peer, error) {
-		bare, oidc, err := peers.Apache(ctx, o)
-		return append(oidc, bare), err
-	}
-	oauth2ProxyFamily   family = peers.OAuth2Proxy
-	caddySecurityFamily family = peers.CaddySecurity
+	apacheFamily        = family{startApache, peers.ApacheVersions}
+	oauth2ProxyFamily   = family{peers.OAuth2Proxy, peers.OAuth2ProxyVersions}
+	caddySecurityFamily = family{peers.CaddySecurity, peers.CaddySecurityVersions}
 )
+
+func startApache(ctx context.Context, o peers.Options) ([]*peers.Peer, error) {
+	bare, oidc, err := peers.Apache(ctx, o)
+	return append(oidc, bare), err
+}
 
 // peerVariants are the peers that the flags ask for.
 func (o options) peerVariants() []variant {
 	const server, client = "mod_auth_openidc", "mod_auth_openidc-client-cookie"
 	var all []variant
 	add := func(name, about string, p peer) {
-		all = append(all, bare(name, about).with(func(v *variant) { v.peer = &p }))
+		v := bare(name, about).with(func(v *variant) { v.peer = &p })
+		if all = append(all, v); p.name != "apache" {
+			all = append(all, v.with(alone))
+		}
 	}
 	if o.peers {
 		add("apache", "Apache, bare", peer{&apacheFamily, "apache", ""})
-		add(server, "Apache, mod_auth_openidc, sessions in shared memory", peer{&apacheFamily, server, ""})
-		add(client, "Apache, mod_auth_openidc, session in the cookie", peer{&apacheFamily, client, ""})
-		add(server+"-beside-apache", "mod_auth_openidc, sessions in shared memory", peer{&apacheFamily, server, "apache"})
-		add(client+"-beside-apache", "mod_auth_openidc, session in the cookie", peer{&apacheFamily, client, "apache"})
+		add("oidc-shm", "Apache, mod_auth_openidc, sessions in shared memory", peer{&apacheFamily, server, ""})
+		add("oidc-cookie", "Apache, mod_auth_openidc, session in the cookie", peer{&apacheFamily, client, ""})
+		add("oidc-shm-apache", "mod_auth_openidc, sessions in shared memory", peer{&apacheFamily, server, "apache"})
+		add("oidc-cookie-apache", "mod_auth_openidc, session in the cookie", peer{&apacheFamily, client, "apache"})
 	}
 	if o.oauth2Proxy != "" {
 		add("oauth2-proxy", "oauth2-proxy", peer{&oauth2ProxyFamily, "oauth2-proxy", ""})
@@ -54,6 +62,19 @@ func (o options) peerVariants() []variant {
 	}
 	if o.caddySecurity != "" {
 		add("caddy-security", "Caddy with caddy-security", peer{&caddySecurityFamily, "caddy-security", ""})
+	}
+	return all
+}
+
+// peerVersions is what runs beside the plugin, once each.
+func (l *lab) peerVersions(ctx context.Context, chosen []variant) []string {
+	var done []*family
+	var all []string
+	for _, v := range chosen {
+		if v.peer != nil && !slices.Contains(done, v.peer.family) {
+			done = append(done, v.peer.family)
+			all = append(all, v.peer.family.versions(ctx, l.peers)...)
+		}
 	}
 	return all
 }
@@ -108,7 +129,7 @@ func (l *lab) rehearse(ctx context.Context, chosen []variant) error {
 func (l *lab) startFamily(ctx context.Context, f *family) ([]*peers.Peer, error) {
 	o := l.peers
 	o.Upstream = "http://" + l.upstream.address
-	started, err := (*f)(ctx, o)
+	started, err := f.start(ctx, o)
 	if err != nil {
 		written, _ := os.ReadFile(l.peerLog()) // only for the message
 		return nil, fmt.Errorf("%w\n%s", err, written[max(0, len(written)-2000):])
@@ -128,7 +149,7 @@ func stopAll(started []*peers.Peer) error {
 
 // measurePeer starts the peer's family anew, as all that is measured has no past,
 // and loads the peer and what it is compared with. The others of the family have
-// nothing to do meanwhile. A bare proxy gets the cookies.
+// nothing to do meanwhile. A bare Apache gets the cookies of the plugin's session.
 func (l *lab) measurePeer(ctx context.Context, o options, p *peer, cookies []string, result *report.Result) (err error) {
 	started, err := l.startFamily(ctx, p.family)
 	if err != nil {
@@ -145,12 +166,11 @@ func (l *lab) measurePeer(ctx context.Context, o options, p *peer, cookies []str
 	if p.beside == "" {
 		return l.loadBesideCaddy(ctx, o, t, cookies, result)
 	}
-	beside, _, err := targetOf(started, p.beside)
+	other, _, err := targetOf(started, p.beside)
 	if err != nil {
 		return err
 	}
-	result.Beside = bareApache
-	return l.load(ctx, o, t, beside, cookies, result)
+	return l.load(ctx, o, t, other, cookies, result)
 }
 
 // targetOf finds a peer by its name. Whoever started it stops it.

@@ -13,21 +13,25 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/compare/report"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/peers"
 )
 
 func TestFlagsChooseThePeersAndWhatStandsBesideThem(t *testing.T) {
 	t.Parallel()
-	const apache = "apache mod_auth_openidc mod_auth_openidc-client-cookie" +
-		" mod_auth_openidc-beside-apache mod_auth_openidc-client-cookie-beside-apache"
+	const (
+		beside = "noop headers-4 preset headers-4-added preset-added "
+		apache = "apache oidc-shm oidc-shm-added oidc-cookie oidc-cookie-added" +
+			" oidc-shm-apache oidc-shm-apache-added oidc-cookie-apache oidc-cookie-apache-added"
+		oauth2 = "oauth2-proxy oauth2-proxy-added oauth2-proxy-minimal oauth2-proxy-minimal-added"
+	)
 	for want, o := range map[string]options{
-		"noop headers-4 headers-12 sessions tokens preset":                       {},
-		"noop headers-4 preset " + apache:                                        {peers: true},
-		"noop headers-4 preset oauth2-proxy oauth2-proxy-minimal":                {oauth2Proxy: "/p"},
-		"noop headers-4 preset caddy-security":                                   {caddySecurity: "/p"},
-		"headers-12 headers-0 apache caddy-security":                             {peers: true, caddySecurity: "/p", only: "apache,headers-0,headers-12,caddy-security"},
-		"noop headers-4 preset " + apache + " oauth2-proxy oauth2-proxy-minimal": {peers: true, oauth2Proxy: "/p"},
+		beside + apache: {peers: true},
+		beside + oauth2: {oauth2Proxy: "/p"},
+		beside + "caddy-security caddy-security-added": {caddySecurity: "/p"},
+		"headers-12 headers-0 apache caddy-security":   {peers: true, caddySecurity: "/p", only: "apache,headers-0,headers-12,caddy-security"},
+		beside + apache + " " + oauth2:                 {peers: true, oauth2Proxy: "/p"},
 	} {
 		chosen, err := o.variants()
 		if err != nil {
@@ -44,6 +48,11 @@ func TestFlagsChooseThePeersAndWhatStandsBesideThem(t *testing.T) {
 		}
 		if got := strings.Join(names, " "); got != want {
 			t.Errorf("%+v: got %s, want %s", o, got, want)
+		}
+	}
+	for _, v := range (options{peers: true}).peerVariants() {
+		if got := strings.HasPrefix(v.besides(), "bare Apache"); got != strings.Contains(v.name, "-apache") {
+			t.Errorf("%s is compared with %s", v.name, v.besides())
 		}
 	}
 	if _, err := (options{only: "apache"}).variants(); err == nil {
@@ -81,14 +90,15 @@ func TestApplicationShowsTheWitnessWhatProofsSend(t *testing.T) {
 
 // fakeFamily has two proxies of this process; one takes nothing but the cookie of
 // the last who signed in.
-func fakeFamily(t *testing.T, signIns *atomic.Int64) family {
+func fakeFamily(t *testing.T, signIns *atomic.Int64) *family {
 	upstream := application(t, "")
 	newest := func() string { return fmt.Sprintf("s=%d", signIns.Load()) }
-	return func(context.Context, peers.Options) ([]*peers.Peer, error) {
+	isNewest := func(r *http.Request) bool { return r.Header.Get("Cookie") == beside(newest()) }
+	isNone := func(r *http.Request) bool { return r.Header.Get("Cookie") == bench.ApplicationCookie }
+	return &family{start: func(context.Context, peers.Options) ([]*peers.Peer, error) {
 		var started []*peers.Peer
 		for name, guard := range map[string]func(*http.Request) bool{
-			"guarded": func(r *http.Request) bool { return r.Header.Get("Cookie") == newest() },
-			"open":    func(r *http.Request) bool { return r.Header.Get("Cookie") == newest() || signIns.Load() == 0 },
+			"guarded": isNewest, "open": isNewest, "without a login": isNone,
 		} {
 			running := proxied(t, upstream, guard)
 			p := &peers.Peer{Name: name, URL: "http://" + running.address + "/", PIDs: running.pids}
@@ -100,24 +110,26 @@ func fakeFamily(t *testing.T, signIns *atomic.Int64) family {
 			started = append(started, p)
 		}
 		return started, nil
-	}
+	}}
 }
 
-func TestEveryLoadOfAPeerBeginsWithASignInAndBothSidesSendItsCookie(t *testing.T) {
+func TestEveryLoadOfAPeerBeginsWithASignInWhoseCookieTheBareSideSendsOrNot(t *testing.T) {
 	t.Parallel()
-	var signIns atomic.Int64
-	f := fakeFamily(t, &signIns)
 	l, o := &lab{upstream: target{pids: func() []int { return nil }}}, options{pairs: 2, slice: 30 * time.Millisecond}
-	result := report.Result{Sessions: 1, Connections: 2}
-	if err := l.measurePeer(t.Context(), o, &peer{&f, "guarded", "open"}, []string{"s=none"}, &result); err != nil {
-		t.Fatal(err)
-	}
-	// To warm up, three for each pair, and to level.
-	if n := signIns.Load(); n != 8 || len(result.Pairs) != 2 || result.Beside != bareApache {
-		t.Errorf("%d sign-ins, %+v", n, result)
-	}
-	if err := l.measurePeer(t.Context(), o, &peer{&f, "absent", "open"}, nil, &result); err == nil {
-		t.Error("a peer that nobody started is measured")
+	for name, added := range map[string]bool{"open": false, "without a login": true} {
+		var signIns atomic.Int64
+		f := fakeFamily(t, &signIns)
+		result := report.Result{Sessions: 1, Connections: 2, Added: added}
+		if err := l.measurePeer(t.Context(), o, &peer{f, "guarded", name}, []string{"s=none"}, &result); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		// To warm up, three for each pair, and to level.
+		if n := signIns.Load(); n != 8 || len(result.Pairs) != 2 {
+			t.Errorf("%s: %d sign-ins, %+v", name, n, result)
+		}
+		if err := l.measurePeer(t.Context(), o, &peer{f, "absent", name}, nil, &result); err == nil {
+			t.Error("a peer that nobody started is measured")
+		}
 	}
 }
 
@@ -157,10 +169,10 @@ func TestMissingProgramIsFoundOutBeforeAnythingIsMeasured(t *testing.T) {
 	if err := l.rehearse(t.Context(), o.peerVariants()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
-	missing := family(func(ctx context.Context, o peers.Options) ([]*peers.Peer, error) {
+	missing := family{start: func(ctx context.Context, o peers.Options) ([]*peers.Peer, error) {
 		o.ApacheBinary = filepath.Join(l.folder, "absent")
-		return apacheFamily(ctx, o)
-	})
+		return startApache(ctx, o)
+	}}
 	err = l.rehearse(t.Context(), []variant{{peer: &peer{family: &missing}}})
 	if err == nil || !strings.Contains(err.Error(), "sh bench/install.sh") {
 		t.Errorf("without Apache: got %v", err)

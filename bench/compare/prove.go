@@ -14,7 +14,8 @@ import (
 var errProof = errors.New("the variant does not do what is to be measured")
 
 // prove finds out, before anything is measured, that a variant lets the first user
-// pass and nobody else, and that the application sees the user and not the cookie.
+// pass and nobody else, and that the application sees the user and of the cookies
+// its own.
 func (l *lab) prove(ctx context.Context, v *variant, t target, cookie string) error {
 	status, seen, err := l.ask(ctx, t, cookie)
 	if err != nil {
@@ -26,6 +27,8 @@ func (l *lab) prove(ctx context.Context, v *variant, t target, cookie string) er
 		return fmt.Errorf("%w: %s gives status %d to a user", errProof, v.name, status)
 	case v.protects == strings.Contains(seen, bench.CookieName):
 		return fmt.Errorf("%w: behind %s, the cookie arrives: %t", errProof, v.name, !v.protects)
+	case !strings.Contains(seen, "\r\nCookie: ") || !strings.Contains(seen, bench.ApplicationCookie+"\r\n"):
+		return fmt.Errorf("%w: behind %s, the application's own cookie does not arrive", errProof, v.name)
 	case v.userID != "" && !strings.Contains(seen, id):
 		return fmt.Errorf("%w: behind %s, the user does not arrive", errProof, v.name)
 	case !v.protects:

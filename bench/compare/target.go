@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/compare/process"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/peers"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/process"
 )
 
 const (

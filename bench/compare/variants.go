@@ -21,7 +21,8 @@ type variant struct {
 	smallPool bool // Caddy's default for idle connections to the upstream
 	crowded   bool // twice the connections, on both sides
 
-	sessions int // how many users' cookies the load sends, to both sides
+	sessions int  // how many users' cookies the load sends
+	added    bool // the bare side gets none of them
 	cookies  func(m *bench.Mint, sessions int) ([]string, error)
 	protects bool   // requests without a session
 	userID   string // the header that carries the user id, if one does
@@ -29,14 +30,50 @@ type variant struct {
 
 // usual are the variants that a comparison without flags measures.
 func usual() []variant {
-	return []variant{
+	tokens := plugin("tokens", "12 headers, tokens in a second cookie", 12).with(func(v *variant) { v.cookies = (*bench.Mint).CookiesWithTokens })
+	preset := plugin("preset", "default headers", bench.Preset)
+	all := []variant{
 		bare("noop", "handler that does nothing").with(func(v *variant) { v.directive = "bench_noop\n" }),
-		headers(4),
-		headers(12),
-		plugin("sessions", "plugin, 12 headers, 100000 sessions", 12).with(func(v *variant) { v.sessions = 100_000 }),
-		plugin("tokens", "plugin, 12 headers, tokens in a second cookie", 12).with(func(v *variant) { v.cookies = (*bench.Mint).CookiesWithTokens }),
-		plugin("preset", "plugin, default headers", bench.Preset),
+		headers(4), headers(4).with(many), headers(12), headers(12).with(many), tokens, preset,
 	}
+	for _, v := range []variant{headers(4), headers(12), tokens, preset} {
+		all = append(all, v.with(alone))
+	}
+	return all
+}
+
+// many makes sessions too many for the plugin to remember those that it has opened.
+func many(v *variant) {
+	v.name += "-100k"
+	v.sessions = 100_000
+}
+
+// alone leaves the bare side with the application's own cookie. What the variant has
+// more is everything that a login adds, its cookie on the wire included.
+func alone(v *variant) {
+	v.name += "-added"
+	v.added = true
+}
+
+// title is what a report calls the variant.
+func (v *variant) title() string {
+	sessions := "one session"
+	if v.sessions != 1 {
+		sessions = fmt.Sprintf("%d sessions", v.sessions)
+	}
+	return v.about + ", " + sessions
+}
+
+// besides is what a report calls the bare proxy beside the variant.
+func (v *variant) besides() string {
+	proxy, cookies := "bare Caddy", "the same cookies"
+	if v.peer != nil && v.peer.beside != "" {
+		proxy = "bare Apache"
+	}
+	if v.added {
+		cookies = "the application's cookie alone"
+	}
+	return proxy + " with " + cookies
 }
 
 // tuning are the variants that show what an operator can do.
@@ -50,12 +87,12 @@ func tuning() []variant {
 		headers(8),
 		headers(16),
 		bare("bare-gogc", "bare, GOGC=400").with(large),
-		plugin("preset-gogc", "plugin, default headers, GOGC=400", bench.Preset).with(large),
+		plugin("preset-gogc", "default headers, GOGC=400", bench.Preset).with(large),
 		bare("bare-memlimit", "bare, GOMEMLIMIT=256MiB and GOGC=off").with(bounded),
-		plugin("preset-memlimit", "plugin, default headers, GOMEMLIMIT=256MiB and GOGC=off", bench.Preset).with(bounded),
+		plugin("preset-memlimit", "default headers, GOMEMLIMIT=256MiB and GOGC=off", bench.Preset).with(bounded),
 		bare("bare-pool", "bare, default keepalive_idle_conns_per_host, twice the connections on both sides").with(pooled),
 		bare("bare-log", "bare, access log").with(logged),
-		plugin("preset-log", "plugin, default headers, access log", bench.Preset).with(logged),
+		plugin("preset-log", "default headers, access log", bench.Preset).with(logged),
 	}
 }
 
@@ -64,11 +101,11 @@ func bare(name, about string) variant {
 }
 
 func headers(n int) variant {
-	return plugin(fmt.Sprintf("headers-%d", n), fmt.Sprintf("plugin, %d headers", n), n)
+	return plugin(fmt.Sprintf("headers-%d", n), fmt.Sprintf("%d headers", n), n)
 }
 
 func plugin(name, about string, headers int) variant {
-	v := bare(name, about)
+	v := bare(name, "plugin, "+about)
 	v.directive, v.protects = bench.Directive(headers), true
 	switch {
 	case headers == bench.Preset:

@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -196,5 +198,30 @@ func TestFamilyHasChildrenOfChildren(t *testing.T) {
 	<-p.ended
 	if all := p.family(); len(all) != 0 {
 		t.Errorf("%d processes are found after the end", len(all))
+	}
+}
+
+func TestProgramThatIsEndedBeforeItListensIsAnError(t *testing.T) {
+	t.Parallel()
+	address, release, err := reserveAddress() // nobody listens there
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	ctx, cancel := context.WithCancel(t.Context())
+	p, err := startProcess(ctx, exec.Command("/bin/sleep", "60"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if attributes := p.cmd.SysProcAttr; attributes.Pdeathsig != syscall.SIGTERM {
+		t.Errorf("it would outlive this program: %+v", attributes)
+	}
+	cancel()
+	<-p.ended
+	if err := p.awaitListener(t.Context(), address); !errors.Is(err, errStopped) {
+		t.Errorf("the error is: %v", err)
+	}
+	if err := p.awaitListener(ctx, address); err == nil {
+		t.Error("with the context that is over there is no error")
 	}
 }

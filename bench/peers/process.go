@@ -2,6 +2,7 @@ package peers
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	processes "github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/process"
 )
 
 // process is a program that runs until it is stopped.
@@ -31,10 +34,13 @@ const endLimit = 10 * time.Second
 var (
 	errEndedEarly = errors.New("the program ended by itself; its log says why")
 	errKilled     = errors.New("the program had to be killed")
+	errStopped    = errors.New("the program was ended before it listened")
 )
 
-// startProcess starts a program that ends with the context at the latest.
+// startProcess starts a program that ends with the context, or with this program, at
+// the latest.
 func startProcess(ctx context.Context, cmd *exec.Cmd) (*process, error) {
+	processes.EndWithParent(cmd)
 	cmd.WaitDelay = endLimit // for children that keep the log open
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting the program: %w", err)
@@ -95,7 +101,8 @@ func (p *process) stop() error {
 	return nil
 }
 
-// awaitListener returns when somebody listens at the address.
+// awaitListener returns nil when somebody listens at the address, and an error when
+// the program is over, whoever ended it.
 func (p *process) awaitListener(ctx context.Context, address string) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
@@ -110,7 +117,7 @@ func (p *process) awaitListener(ctx context.Context, address string) error {
 		select {
 		case <-ticker.C:
 		case <-p.ended:
-			return p.stop()
+			return cmp.Or(p.stop(), errStopped)
 		case <-ctx.Done():
 			return fmt.Errorf("waiting for its listener: %w", err)
 		}

@@ -17,6 +17,9 @@ func (r *Report) Markdown(to io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, %d cores, %s, Caddy %s. %d pairs of %s, %d connections to each side.\n",
 		r.Processor, r.Cores, r.Go, r.Caddy, r.Pairs, r.Slice, r.Connections)
+	if len(r.Peers) > 0 {
+		fmt.Fprintf(&b, "Beside it: %s.\n", strings.Join(r.Peers, ", "))
+	}
 	foreign := r.foreign()
 	fmt.Fprintf(&b, "Processor time of other programs while both sides were loaded: median %s (%s to %s).\n",
 		percent(foreign.Median), percent(foreign.Min), percent(foreign.Max))

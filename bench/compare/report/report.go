@@ -4,8 +4,8 @@ package report
 import (
 	"math"
 
-	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/compare/process"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/compare/stats"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/process"
 )
 
 // Sample is what one side took in one pair.
@@ -34,7 +34,8 @@ type Pair struct {
 type Result struct {
 	Name        string         `json:"name"`
 	About       string         `json:"about"`
-	Beside      string         `json:"beside"` // the bare proxy that it was measured with
+	Beside      string         `json:"beside"` // the bare proxy that it was measured with, and its cookies
+	Added       bool           `json:"added"`  // these are the application's own alone
 	Sessions    int            `json:"sessions"`
 	Connections int            `json:"connections"`
 	Requests    int            `json:"requests"` // that each side has answered in the end
@@ -49,6 +50,7 @@ type Report struct {
 	Cores       int      `json:"cores"`
 	Go          string   `json:"go"`
 	Caddy       string   `json:"caddy"`
+	Peers       []string `json:"peers,omitempty"` // programs and modules with their versions
 	Pairs       int      `json:"pairs"`
 	Slice       string   `json:"slice"`
 	Connections int      `json:"connections"`

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/compare/process"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/bench/process"
 )
 
 // Between the two pairs the machine has become twice as fast.
@@ -42,7 +42,7 @@ func TestReportHasATableForEachMeasure(t *testing.T) {
 		plain[i].Variant.Heap, plain[i].Bare.Heap = nil, nil
 	}
 	r := &Report{
-		Processor: "Some CPU", Cores: 2, Go: "go1.26.8", Caddy: "v2.11.9", Pairs: 2, Slice: "2s", Connections: 32,
+		Processor: "Some CPU", Cores: 2, Go: "go1.26.8", Caddy: "v2.11.9", Peers: []string{"Apache 2", "oauth2-proxy 7"}, Pairs: 2, Slice: "2s", Connections: 32,
 		Results: []Result{
 			{Name: "a", About: "plugin", Beside: "bare Caddy", Pairs: twoPairs(), Requests: 7, Variant: process.Memory{Resident: 60 << 20, Peak: 66 << 20}, Bare: process.Memory{Resident: 50 << 20, Peak: 55 << 20}},
 			{Name: "b", About: "not a Go program", Beside: "bare Caddy", Pairs: plain, Requests: 7},
@@ -54,7 +54,7 @@ func TestReportHasATableForEachMeasure(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"Some CPU, 2 cores, go1.26.8, Caddy v2.11.9. 2 pairs of 2s, 32 connections to each side.\n",
+		"Some CPU, 2 cores, go1.26.8, Caddy v2.11.9. 2 pairs of 2s, 32 connections to each side.\nBeside it: Apache 2, oauth2-proxy 7.\n",
 		"median 6 % (2 % to 10 %).\n",
 		"\n## Beside bare Caddy\n\n### CPU per request, µs\n\n| variant |",
 		"\n## Beside bare Apache\n\n### CPU per request, µs\n\n| variant |",

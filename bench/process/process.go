@@ -24,7 +24,7 @@ type Process struct {
 func Start(env []string, output io.Writer, name string, args ...string) (*Process, error) {
 	cmd := exec.Command(name, args...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = env, output, output
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	EndWithParent(cmd)
 	cmd.WaitDelay = patience
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
@@ -35,6 +35,13 @@ func Start(env []string, output io.Writer, name string, args ...string) (*Proces
 		close(p.ended)
 	}()
 	return p, nil
+}
+
+// EndWithParent makes a program that was not started yet end when this one is over,
+// even if it is killed (PR_SET_PDEATHSIG of Linux), and keeps a terminal's interrupt
+// from it. Its own children are its own affair.
+func EndWithParent(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 }
 
 // PID is the number of the process.
