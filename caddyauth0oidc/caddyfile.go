@@ -206,11 +206,12 @@ func text(field func(*Handler) *string, check func(string) error) setting {
 	return func(h *Handler, d *caddyfile.Dispenser) error { return oneArg(d, field(h), check) }
 }
 
-// list reads one argument or more.
+// age reads one duration.
 func age(field func(*Handler) *caddy.Duration) setting {
 	return func(h *Handler, d *caddyfile.Dispenser) error { return duration(d, field(h)) }
 }
 
+// list reads one argument or more.
 func list(field func(*Handler) *[]string, check func([]string) error) setting {
 	return func(h *Handler, d *caddyfile.Dispenser) error {
 		name, args := d.Val(), d.RemainingArgs()

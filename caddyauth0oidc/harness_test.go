@@ -176,11 +176,23 @@ func (w *world) useClock() {
 			for _, same := range s.handlers {
 				for _, h := range same {
 					h.now = w.clock.Now
+					h.rotation.useClock(w.clock)
 				}
 			}
 		}
 		return true
 	})
+}
+
+// useClock gives the watcher of the secrets a clock. Its checks are made by hand then.
+func (r *rotation) useClock(c *clock) {
+	if r == nil {
+		return
+	}
+	r.watcher.mu.Lock()
+	defer r.watcher.mu.Unlock()
+	r.watcher.timer.Stop()
+	r.watcher.now = c.Now
 }
 
 // logs gives all that Caddy has logged, at every level.

@@ -274,9 +274,6 @@ func (h *Handler) prepare(ctx caddy.Context) error {
 		return err
 	}
 	h.shared.add(h)
-	if h.rotation != nil {
-		go h.rotation.watch(ctx)
-	}
 	return nil
 }
 
@@ -301,8 +298,12 @@ func (h *Handler) Validate() error {
 // Cleanup releases what is shared with other handlers. Caddy calls it after a
 // failed Provision, too.
 func (h *Handler) Cleanup() error {
-	if h.shared == nil {
-		return nil
+	var errs []error
+	if h.rotation != nil {
+		errs = append(errs, h.rotation.watcher.leave(h.rotation))
 	}
-	return h.shared.release(h)
+	if h.shared != nil {
+		errs = append(errs, h.shared.release(h))
+	}
+	return errors.Join(errs...)
 }

@@ -1,21 +1,16 @@
 package caddyauth0oidc
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"io/fs"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -25,23 +20,46 @@ import (
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 )
 
-// instance is what one Caddy has of the secrets on a storage.
+// instance is what one Caddy with one handler has of the secrets on a storage.
 type instance struct {
+	*watcher
 	*rotation
 	clock *clock
 	logs  *observer.ObservedLogs
 }
 
-func newInstance(storage certmagic.Storage, now time.Time, absolute time.Duration) *instance {
-	core, logs := observer.New(zap.DebugLevel)
+// newInstance is not started: it has read nothing.
+func newInstance(t *testing.T, storage certmagic.Storage, now time.Time, absolute time.Duration) *instance {
+	t.Helper()
 	c := &clock{now: now}
-	return &instance{clock: c, logs: logs, rotation: &rotation{
-		store: secretStore{storage, rand.Reader}, ring: new(atomic.Pointer[session.Keyring]), absolute: absolute,
-		now: c.Now, random: rand.Reader, logger: zap.New(core),
+	w, err := acquireWatcher(storage, c.Now, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := &instance{watcher: w, clock: c}
+	i.rotation, i.logs = newRotation(w, absolute)
+	t.Cleanup(func() { _ = w.leave(i.rotation) })
+	return i
+}
+
+func newRotation(w *watcher, absolute time.Duration) (*rotation, *observer.ObservedLogs) {
+	core, logs := observer.New(zap.DebugLevel)
+	return &rotation{
+		watcher: w, ring: new(atomic.Pointer[session.Keyring]), absolute: absolute, logger: zap.New(core),
 		derive: func(secrets []string) (*session.Keyring, error) {
 			return session.NewKeyring(secrets, "https://acme.eu.auth0.test/", "client")
 		},
-	}}
+	}, logs
+}
+
+// start loads a configuration with the instance's handler. Its checks are made
+// by hand.
+func (i *instance) start(t *testing.T) {
+	t.Helper()
+	if err := i.join(t.Context(), i.rotation); err != nil {
+		t.Fatal(err)
+	}
+	i.timer.Stop()
 }
 
 const sealedName = "__Host-auth0_session"
@@ -49,16 +67,26 @@ const sealedName = "__Host-auth0_session"
 // seal gives the Cookie header of a session of this moment.
 func (i *instance) seal(t *testing.T) []string {
 	t.Helper()
+	return sealWith(t, i.ring.Load(), i.clock.Now())
+}
+
+func sealOf(t *testing.T, h *Handler) []string {
+	t.Helper()
+	return sealWith(t, h.keys.Load(), time.Now())
+}
+
+func sealWith(t *testing.T, ring *session.Keyring, now time.Time) []string {
+	t.Helper()
 	cookies, err := session.NewCookies("auth0_session", true, "", http.SameSiteLaxMode)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := session.New(rand.Reader, i.clock.Now(), profile.Profile{UserID: "auth0-oidc|acme-child|auth0|1"})
+	s, err := session.New(rand.Reader, now, profile.Profile{UserID: "auth0-oidc|acme-child|auth0|1"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	header := make(http.Header)
-	if err := i.ring.Load().WriteSession(header, cookies.Session, s, time.Hour, nil, http.DefaultMaxHeaderBytes); err != nil {
+	if err := ring.WriteSession(header, cookies.Session, s, time.Hour, nil, http.DefaultMaxHeaderBytes); err != nil {
 		t.Fatal(err)
 	}
 	value, _, _ := strings.Cut(header.Get("Set-Cookie"), ";")
@@ -121,7 +149,7 @@ func (a aroundRotation) play(t *testing.T) {
 	putSecrets(t, a.storage, storedAt(0)...)
 	faulty := &faultyStorage{Storage: a.storage}
 	both := [2]*instance{
-		newInstance(a.storage, secretEpoch.Add(start), absolute), newInstance(faulty, secretEpoch.Add(start+a.ahead), absolute),
+		newInstance(t, a.storage, secretEpoch.Add(start), absolute), newInstance(t, faulty, secretEpoch.Add(start+a.ahead), absolute),
 	}
 	var alive []sealedAt
 	for n := 0; start+time.Duration(n)*step < end; n++ {
@@ -130,7 +158,9 @@ func (a aroundRotation) play(t *testing.T) {
 			faulty.load = fs.ErrPermission
 		}
 		for which, i := range both {
-			if n == 0 || (n+a.phases[which])%7 == 0 {
+			if n == 0 {
+				i.start(t)
+			} else if (n+a.phases[which])%7 == 0 {
 				i.check(t.Context())
 			}
 			alive = append(alive, sealedAt{at, i.seal(t)})
@@ -148,8 +178,8 @@ func (a aroundRotation) play(t *testing.T) {
 			}
 		}
 	}
-	old := newInstance(nil, secretEpoch, absolute)
-	if err := old.use([]string{testSecret('a')}); err != nil {
+	old := newInstance(t, new(faultyStorage), secretEpoch, absolute)
+	if err := old.follow(storedAt(0), secretEpoch); err != nil {
 		t.Fatal(err)
 	}
 	for n, i := range both {
@@ -179,8 +209,8 @@ func TestFailingChecksKeepWhatIsKnown(t *testing.T) {
 			files := &certmagic.FileStorage{Path: t.TempDir()}
 			putSecrets(t, files, storedAt(0)...)
 			faulty := &faultyStorage{Storage: files}
-			i := newInstance(faulty, secretEpoch, 72*time.Hour)
-			i.check(t.Context())
+			i := newInstance(t, faulty, secretEpoch, 72*time.Hour)
+			i.start(t)
 			ring, cookie := i.ring.Load(), i.seal(t)
 			whole, err := files.Load(t.Context(), secretPath)
 			if err != nil {
@@ -227,9 +257,9 @@ func TestKnownSecretSealsThoughTheStorageFails(t *testing.T) {
 	files := &certmagic.FileStorage{Path: t.TempDir()}
 	putSecrets(t, files, storedAt(0, 30*day)...)
 	faulty := &faultyStorage{Storage: files}
-	i, other := newInstance(faulty, secretEpoch.Add(30*day), time.Hour), newInstance(files, secretEpoch.Add(40*day), time.Hour)
-	i.check(t.Context())
-	other.check(t.Context())
+	i, other := newInstance(t, faulty, secretEpoch.Add(30*day), time.Hour), newInstance(t, files, secretEpoch.Add(40*day), time.Hour)
+	i.start(t)
+	other.start(t)
 	faulty.load = fs.ErrPermission
 	i.clock.advance(day)
 	i.check(t.Context())
@@ -241,8 +271,9 @@ func TestKnownSecretSealsThoughTheStorageFails(t *testing.T) {
 // A keyring is made only when something changed.
 func TestKeyringIsKeptWhileNothingChanges(t *testing.T) {
 	t.Parallel()
-	i := newInstance(&certmagic.FileStorage{Path: t.TempDir()}, secretEpoch, 72*time.Hour)
-	var changes []time.Duration
+	i := newInstance(t, &certmagic.FileStorage{Path: t.TempDir()}, secretEpoch, 72*time.Hour)
+	i.start(t)
+	changes := []time.Duration{0}
 	for at := time.Duration(0); at < 40*day; at += time.Hour {
 		before := i.ring.Load()
 		if i.check(t.Context()); i.ring.Load() != before {
@@ -258,30 +289,6 @@ func TestKeyringIsKeptWhileNothingChanges(t *testing.T) {
 	}
 }
 
-// A file that is gone is one that the operator deleted: the next check begins
-// anew, and every instance follows at its own next check.
-func TestDeletedSecretsEndAllSessions(t *testing.T) {
-	t.Parallel()
-	files := &certmagic.FileStorage{Path: t.TempDir()}
-	one, two := newInstance(files, secretEpoch, 72*time.Hour), newInstance(files, secretEpoch, 72*time.Hour)
-	one.check(t.Context())
-	two.check(t.Context())
-	cookie := one.seal(t)
-	if err := files.Delete(t.Context(), secretPath); err != nil {
-		t.Fatal(err)
-	}
-	for _, i := range []*instance{one, two} {
-		i.clock.advance(time.Hour)
-		i.check(t.Context())
-		if warned := i.logs.FilterLevelExact(zapcore.WarnLevel).Len(); warned != 1 || i.opens(cookie) {
-			t.Errorf("%d warnings, or the old session is alive", warned)
-		}
-	}
-	if !one.opens(two.seal(t)) || !two.opens(one.seal(t)) || len(takeSecrets(t, files)) != 1 {
-		t.Error("the instances do not agree")
-	}
-}
-
 // A secret that is dated in the future seals nothing yet, opens, and is said in
 // the log if no clock can be so far ahead.
 func TestSecretOfTheFutureBreaksNothing(t *testing.T) {
@@ -293,9 +300,9 @@ func TestSecretOfTheFutureBreaksNothing(t *testing.T) {
 		files := &certmagic.FileStorage{Path: t.TempDir()}
 		now := secretEpoch.Add(40 * day)
 		putSecrets(t, files, storedAt(0, 40*day+tc.ahead)...)
-		i, ahead := newInstance(files, now, 72*time.Hour), newInstance(files, now.Add(tc.ahead), 72*time.Hour)
-		i.check(t.Context())
-		ahead.check(t.Context())
+		i, ahead := newInstance(t, files, now, 72*time.Hour), newInstance(t, files, now.Add(tc.ahead), 72*time.Hour)
+		i.start(t)
+		ahead.start(t)
 		if n := len(i.complaints()); n != tc.complaints || len(ahead.complaints()) != 0 {
 			t.Errorf("%s ahead: %d errors in the log", tc.ahead, n)
 		}
@@ -309,7 +316,7 @@ func TestSecretOfTheFutureBreaksNothing(t *testing.T) {
 // That must not keep the site from starting.
 func TestSecretsWithTheSameKeyIDDoNotStopTheSite(t *testing.T) {
 	t.Parallel()
-	i := newInstance(nil, secretEpoch, time.Hour)
+	i := newInstance(t, new(faultyStorage), secretEpoch, time.Hour)
 	a, b := testSecret('a'), testSecret('b')
 	for _, order := range [][]string{{a, b, a}, {a, a, b}, {a, a}} {
 		if ring, err := keyringOf(order, i.derive); ring == nil || err != nil {
@@ -318,98 +325,5 @@ func TestSecretsWithTheSameKeyIDDoNotStopTheSite(t *testing.T) {
 	}
 	if _, err := keyringOf(nil, i.derive); !errors.Is(err, session.ErrNoSecret) {
 		t.Errorf("none: %v", err)
-	}
-}
-
-// inStorage gives a configuration with its own storage, in which handlers are loaded.
-func inStorage(t *testing.T, folder string) caddy.Context {
-	t.Helper()
-	config := adaptConfig(t, "{}")
-	config.StorageRaw = caddyconfig.JSONModuleObject(map[string]string{"root": folder}, "module", "file_system", nil)
-	provisioning.Lock()
-	defer provisioning.Unlock()
-	base, err := caddy.ProvisionContext(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return base
-}
-
-// The handler rotates by itself, and stops when its configuration ends or is
-// refused: this test would not come to its end otherwise.
-func TestHandlerRotatesUntilItsConfigurationEnds(t *testing.T) {
-	adaptNoEnvironment(t)
-	files := &certmagic.FileStorage{Path: t.TempDir()}
-	base := inStorage(t, files.Path)
-	load := func(t *testing.T, pairs ...string) (h *Handler, unload func(), err error) {
-		ctx, cancel := caddy.NewContext(base)
-		unload = sync.OnceFunc(cancel)
-		t.Cleanup(unload)
-		config := adaptJSON(t, append([]string{"secrets", "[]", "domain", `"rotating.eu.auth0.com"`}, pairs...)...)
-		module, err := ctx.LoadModuleByID("http.handlers.auth0_oidc", json.RawMessage(config))
-		h, _ = module.(*Handler)
-		return h, unload, err
-	}
-	synctest.Test(t, func(t *testing.T) {
-		first, unloadFirst, err := load(t)
-		if err != nil {
-			t.Fatal(err)
-		}
-		before := first.keys.Load()
-		_, unloadRefused, err := load(t, "session", `{"cookie":{"same_site":"none"}}`, "base_urls", `["http://app.example.com"]`)
-		if err == nil {
-			t.Error("the refused configuration was loaded")
-		}
-		unloadRefused()
-		time.Sleep(29 * day)
-		if first.keys.Load() != before {
-			t.Error("the keyring changed early")
-		}
-		second, unloadSecond, err := load(t)
-		if err != nil {
-			t.Fatal(err)
-		}
-		unloadFirst()
-		time.Sleep(3 * day)
-		if n := len(takeSecrets(t, files)); n != 2 || second.keys.Load() == nil || first.keys.Load() != before {
-			t.Errorf("%d secrets after 32 days, or the handler that ended still checks", n)
-		}
-		unloadSecond()
-	})
-}
-
-// A reload is refused if the secrets are damaged, and not if only a new one
-// cannot be made.
-func TestHandlerStartsIfASecretIsKnown(t *testing.T) {
-	adaptNoEnvironment(t)
-	for content, starts := range map[string]bool{
-		`{"secrets":[{"created":"2020-03-01T08:00:00Z","secret":"` + testSecret('a') + `"}]}`: true,
-		`{"secrets":[{"created":"2120-03-01T08:00:00Z","secret":"` + testSecret('a') + `"}]}`: true,
-		`{"secrets":[{"created":"2020-03-01T08:00:00Z","secret":""}]}`:                        false,
-	} {
-		files := &certmagic.FileStorage{Path: t.TempDir()}
-		if err := files.Store(t.Context(), secretPath, []byte(content)); err != nil {
-			t.Fatal(err)
-		}
-		if err := files.Store(t.Context(), "locks", nil); err != nil { // where the folder of the locks would be
-			t.Fatal(err)
-		}
-		ctx, unload := caddy.NewContext(inStorage(t, files.Path))
-		_, err := ctx.LoadModuleByID("http.handlers.auth0_oidc", json.RawMessage(adaptJSON(t, "secrets", "[]")))
-		if (err == nil) != starts || err != nil && strings.Contains(err.Error(), testSecret('a')) {
-			t.Errorf("%v", err)
-		}
-		unload()
-	}
-}
-
-// An ended context is no failure of the storage.
-func TestCheckOfAnEndedConfigurationIsSilent(t *testing.T) {
-	t.Parallel()
-	i := newInstance(&faultyStorage{load: context.Canceled}, secretEpoch, time.Hour)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if i.check(ctx); i.logs.Len() != 0 {
-		t.Errorf("%v", i.logs.All())
 	}
 }

@@ -21,6 +21,8 @@ const (
 	secretSize    = 32               // random bytes
 	secretTimeout = 30 * time.Second // for all that one reading does
 
+	secretUnlockTimeout = 5 * time.Second
+
 	// secretAge is how old the newest secret gets before there is a newer one.
 	secretAge = 30 * 24 * time.Hour
 
@@ -56,20 +58,37 @@ type secretStore struct {
 	random  io.Reader
 }
 
-// current gives the secrets, the oldest first, after adding one if there is none
-// or the newest is too old. An error beside secrets says why none was added.
-func (s secretStore) current(ctx context.Context, now time.Time) ([]storedSecret, error) {
+// load gives the secrets, the oldest first, after making one if there is no file.
+// An error beside secrets is a complaint about them.
+func (s secretStore) load(ctx context.Context, now time.Time) ([]storedSecret, error) {
 	ctx, cancel := context.WithTimeout(ctx, secretTimeout)
 	defer cancel()
 	known, err := s.read(ctx)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		return s.add(ctx, now, true)
+	case err != nil:
+		return nil, err
+	}
+	return known, checkDate(known, now)
+}
+
+// rotate gives the secrets, the oldest first, after adding one if the newest is
+// too old. An error beside secrets says why none was added. A file that is gone
+// may be on a volume that is not there now, so it is not begun anew.
+func (s secretStore) rotate(ctx context.Context, now time.Time) ([]storedSecret, error) {
+	ctx, cancel := context.WithTimeout(ctx, secretTimeout)
+	defer cancel()
+	known, err := s.read(ctx)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%w; restore it, or reload with --force to sign everybody out and start with a new secret", err)
 	case err != nil:
 		return nil, err
 	case !isDue(known, now):
 		return known, checkDate(known, now)
 	}
-	replaced, err := s.add(ctx, now)
+	replaced, err := s.add(ctx, now, false)
 	if err != nil {
 		return known, err
 	}
@@ -91,19 +110,20 @@ func checkDate(known []storedSecret, now time.Time) error {
 		secretPath, newest.Format(time.RFC3339), secretAge)
 }
 
-// add makes a secret under a lock, unless another instance was quicker. What
-// counts is what the storage says afterwards, even if the lock was lost and two
-// instances wrote.
-func (s secretStore) add(ctx context.Context, now time.Time) ([]storedSecret, error) {
+// add makes a secret under a lock, unless another instance was quicker. Only the
+// first one may be added to no file. What counts is what the storage says
+// afterwards, even if the lock was lost and two instances wrote.
+func (s secretStore) add(ctx context.Context, now time.Time, first bool) ([]storedSecret, error) {
 	if err := s.storage.Lock(ctx, secretPath); err != nil {
 		return nil, fmt.Errorf("locking Caddy's storage to make a secret: %w", err)
 	}
-	defer s.storage.Unlock(context.WithoutCancel(ctx), secretPath) //nolint:errcheck // the lock expires by itself
+	defer s.unlock(ctx)
 	known, err := s.read(ctx)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case first && errors.Is(err, fs.ErrNotExist):
+	case err != nil:
 		return nil, err
-	}
-	if err == nil && !isDue(known, now) {
+	case !isDue(known, now):
 		return known, nil
 	}
 	made, err := s.make(now)
@@ -114,6 +134,14 @@ func (s secretStore) add(ctx context.Context, now time.Time) ([]storedSecret, er
 		return nil, err
 	}
 	return s.read(ctx)
+}
+
+// unlock is tried even if there is no time left. It may fail: a lock that nobody
+// keeps fresh expires by itself.
+func (s secretStore) unlock(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), secretUnlockTimeout)
+	defer cancel()
+	_ = s.storage.Unlock(ctx, secretPath)
 }
 
 func (s secretStore) make(now time.Time) (storedSecret, error) {

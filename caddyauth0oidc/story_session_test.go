@@ -227,7 +227,7 @@ func TestSecretsAreReplacedOneAfterAnother(t *testing.T) {
 func TestSecretIsMadeOnceAndKept(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	kept := filepath.Join(w.folder, filepath.FromSlash(secretPath))
+	kept := filepath.Join(w.folder, "auth0_oidc", "secrets.json") // as the README says
 	first, err := os.ReadFile(kept)
 	if err != nil {
 		t.Fatal(err)
@@ -243,6 +243,16 @@ func TestSecretIsMadeOnceAndKept(t *testing.T) {
 	}
 	if strings.Contains(w.logs(), string(first[40:70])) {
 		t.Error("INV-04: the secret is in the log")
+	}
+	if err := os.Remove(kept); err != nil {
+		t.Fatal(err)
+	}
+	w.load(worldSetup{base: w.base})
+	if w.isSignedIn(b) {
+		t.Error("the session survived a reload after the secret was deleted")
+	}
+	if page := w.open(b, "/home"); page.Status != http.StatusOK || !w.isSignedIn(b) { // the child has a session still
+		t.Error("no login with the new secret")
 	}
 }
 
@@ -266,7 +276,7 @@ func TestCK_18_StoredSecretsAreReplacedUnnoticed(t *testing.T) {
 		w.clock.advance(24 * time.Hour)
 		for _, server := range servers {
 			for _, h := range directives(server, server.Routes, nil) {
-				h.rotation.check(t.Context())
+				h.rotation.watcher.check(t.Context())
 			}
 		}
 		w.network.Handle("app.example.test", servers[day%2])
