@@ -63,7 +63,7 @@ func directive(headers []Header, more []string) string {
 	} {
 		b.WriteString("\t" + strings.Join(line, " ") + "\n")
 	}
-	if len(headers) > 0 {
+	if headers != nil { // none at all is a choice, too
 		b.WriteString("\theaders {\n\t\tpreset none\n")
 		for _, h := range headers {
 			b.WriteString("\t\t" + h.Name + " " + h.Claim + "\n")
