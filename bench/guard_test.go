@@ -17,25 +17,26 @@ func (got cost) against(limit cost) string {
 	switch {
 	case got.allocs > limit.allocs || got.bytes > limit.bytes:
 		return fmt.Sprintf("takes %d allocations and %d bytes, limits %d and %d", got.allocs, got.bytes, limit.allocs, limit.bytes)
-	case got.allocs < limit.allocs-1:
+	case got.allocs < limit.allocs-max(1, limit.allocs/8):
 		return fmt.Sprintf("takes %d allocations, %d fewer than its line says: if it still does its work, lower the line", got.allocs, limit.allocs-got.allocs)
 	}
 	return ""
 }
 
-// limits holds what was measured, and 3 % or 16 more bytes. What got cheaper by more
-// than one allocation has to be lowered here, so that it stays so; raising a number
-// needs a reason in the commit.
+// limits holds what was measured, and 3 % or 16 more bytes. Inflating 5 kB takes 26 to
+// 28 allocations, for tables that depend on the session's id. What got cheaper by more
+// than one allocation and an eighth has to be lowered here, so that it stays so; raising
+// a number needs a reason in the commit.
 var limits = map[string]cost{
 	"open profile with 1 secrets":                        {12, 3131},
 	"open profile again with 1 secrets":                  {0, 16},
-	"open 5 kB with 1 secrets":                           {27, 44702},
+	"open 5 kB with 1 secrets":                           {28, 44702},
 	"open garbage of a known key with 1 secrets":         {11, 2125},
 	"open garbage of no key with 1 secrets":              {0, 16},
 	"open nothing with 1 secrets":                        {0, 16},
 	"open profile with 10 secrets":                       {12, 3131},
 	"open profile again with 10 secrets":                 {0, 16},
-	"open 5 kB with 10 secrets":                          {27, 44702},
+	"open 5 kB with 10 secrets":                          {28, 44702},
 	"open garbage of a known key with 10 secrets":        {11, 2125},
 	"open garbage of no key with 10 secrets":             {0, 16},
 	"open nothing with 10 secrets":                       {0, 16},
