@@ -25,7 +25,7 @@ func (got cost) against(limit cost) string {
 
 // limits holds what was measured, and 3 % or 16 more bytes. Inflating 5 kB takes 26 to
 // 28 allocations, for tables that depend on the session's id. What got cheaper by more
-// than one allocation and an eighth has to be lowered here, so that it stays so; raising
+// than one allocation, or an eighth, has to be lowered here, so that it stays so; raising
 // a number needs a reason in the commit.
 var limits = map[string]cost{
 	"open profile with 1 secrets":                        {12, 3131},

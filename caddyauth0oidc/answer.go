@@ -86,14 +86,17 @@ func (a *answer) finish() {
 	a.done = true
 	a.dropOurCookies()
 	header := a.Header()
-	if a.renewal != nil && a.renewal.write(header) {
+	switch {
+	case a.renewal != nil && a.renewal.write(header):
+		noTransform := strings.Contains(strings.ToLower(strings.Join(header["Cache-Control"], ",")), "no-transform")
 		keepFromSharedCaches(header)
 		header.Set("Cache-Control", uncached)
+		if noTransform { // a stream that a proxy would compress comes late
+			header.Set("Cache-Control", uncached+", no-transform")
+		}
 		header.Del("Expires")
 		header.Del("Pragma")
-		return
-	}
-	if a.audience == forUser {
+	case a.audience == forUser:
 		a.makePrivate(header)
 	}
 	if a.varies {
@@ -103,7 +106,7 @@ func (a *answer) finish() {
 
 func (a *answer) dropOurCookies() {
 	if !a.visit.speaks {
-		a.visit.dropOurCookies(a.Header(), a.visit.set)
+		a.visit.dropOurCookies(a.Header(), a.visit.renewed)
 	}
 }
 
@@ -125,14 +128,15 @@ func (v *visit) dropOurCookies(header http.Header, ours []string) {
 	header["Set-Cookie"] = kept
 }
 
-// sharedCacheHeaders are those by which caches between us and the browser may be
-// told otherwise than by Cache-Control (RFC 9213, and what came before it).
-var sharedCacheHeaders = []string{
-	"Cdn-Cache-Control", "Cloudflare-Cdn-Cache-Control", "Surrogate-Control", "X-Accel-Expires",
-}
-
+// keepFromSharedCaches removes what tells caches between us and the browser
+// otherwise than Cache-Control (RFC 9213, and what came before it).
 func keepFromSharedCaches(header http.Header) {
-	for _, name := range sharedCacheHeaders {
+	for name := range header {
+		if strings.HasSuffix(name, "-Cache-Control") {
+			delete(header, name)
+		}
+	}
+	for _, name := range [...]string{"Surrogate-Control", "X-Accel-Expires", "Edge-Control"} {
 		delete(header, name)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
@@ -76,8 +77,7 @@ func (a *routeAnswer) WriteHeader(status int) {
 
 func (a *routeAnswer) send(status int) {
 	a.held, a.sent = false, a.sent || status >= http.StatusOK
-	a.visit.dropOurCookies(a.Header(), a.ours)
-	keepFromSharedCaches(a.Header())
+	a.visit.dropOurCookies(a.Header(), slices.Concat(a.ours, a.visit.renewed))
 	noStore(a.Header())
 	a.ResponseWriterWrapper.WriteHeader(status)
 }

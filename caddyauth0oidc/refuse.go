@@ -136,6 +136,7 @@ const uncached = "private, no-store"
 
 // noStore keeps an answer out of every cache, shared or private.
 func noStore(header http.Header) {
+	keepFromSharedCaches(header)
 	header.Set("Cache-Control", uncached)
 	header.Del("Etag")
 }

@@ -2,6 +2,8 @@ package caddyauth0oidc
 
 import (
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,40 +22,63 @@ type renewal struct {
 	visit   *visit
 	session session.Session
 	place   cookiePlace
+	seen    uint64 // highest issue number that was known when the request came in
 	over    bool
 }
 
 // renewalDue tells whether a tenth of the idle time has passed. Connections that are
-// upgraded and prefetches do not renew: the first have no answer of their own, the
-// second nobody asked for.
+// upgraded over HTTP/1.1 and prefetches do not renew: the first have no answer of
+// their own, the second nobody asked for.
 func (h *Handler) renewalDue(r *http.Request, v *visit) bool {
-	return v.session.RenewalDue(h.now(), h.limits) && r.Header.Get("Upgrade") == "" && !isPrefetch(r)
+	return v.session.RenewalDue(h.now(), h.renewBy(v)) && r.Header.Get("Upgrade") == "" && !isPrefetch(r)
+}
+
+// renewBy gives the limits with the shortest idle time of the directives that share
+// the session: none of them may end it while another one is used.
+func (h *Handler) renewBy(v *visit) session.Limits {
+	shortest := h.limits
+	for _, other := range v.site.handlers {
+		if h.sharesSession(other) {
+			shortest.Idle = min(shortest.Idle, other.limits.Idle)
+		}
+	}
+	return shortest
+}
+
+// sharesSession tells whether the other directive reads the same cookie.
+func (h *Handler) sharesSession(other *Handler) bool {
+	return other.shared == h.shared && other.secureCookies.Session.Name == h.secureCookies.Session.Name
 }
 
 func (h *Handler) beginRenewal(r *http.Request, v *visit) *renewal {
-	h.shared.renewals.begin(&v.session)
-	return &renewal{handler: h, visit: v, session: v.session, place: h.placeOf(r)}
+	seen := h.shared.renewals.begin(&v.session)
+	return &renewal{handler: h, visit: v, session: v.session, place: h.placeOf(r), seen: seen}
 }
 
 // write adds the cookie to the answer, unless a newer one was written since the
-// request came in, the session was ended, or the configuration that sealed it is
-// gone. It tells whether it did.
+// request came in, the session was ended, or the configuration is gone. It tells
+// whether it did.
 func (n *renewal) write(header http.Header) bool {
 	defer n.done()
-	h, now := n.handler, n.handler.now()
-	if !n.session.Alive(now, h.limits) || h.shared.handler(h.key) == nil {
+	h := n.handler.shared.handler(n.handler.key) // the newest with this configuration seals
+	if h == nil || !n.session.Alive(n.handler.now(), n.handler.limits) {
 		return false
 	}
-	renewed := n.session.Renewed(now)
-	if !h.shared.renewals.claim(renewed.ID, renewed.Issue) {
+	renewed := n.session.Renewed(n.handler.now())
+	if !h.shared.renewals.claim(renewed.ID, n.seen) {
 		return false
 	}
+	renewed.Issue = n.seen + 1
 	cookies := make(http.Header)
 	if err := h.writeSession(cookies, n.place, n.visit, renewed); err != nil {
 		h.logger.Error("renewing the session", zap.Error(err))
 		return false
 	}
-	n.visit.set = append(n.visit.set, cookies["Set-Cookie"]...)
+	// An answer that failed may have left a line for the error routes already.
+	header["Set-Cookie"] = slices.DeleteFunc(header["Set-Cookie"], func(line string) bool {
+		return slices.Contains(n.visit.renewed, line) && strings.HasPrefix(line, n.place.family.Session.Name+"=")
+	})
+	n.visit.renewed = append(n.visit.renewed, cookies["Set-Cookie"]...)
 	header["Set-Cookie"] = append(header["Set-Cookie"], cookies["Set-Cookie"]...)
 	return true
 }
@@ -69,7 +94,13 @@ func (n *renewal) done() {
 // writeSession adds the session's cookies to an answer, for the rest of its life
 // and within what the server accepts of a request.
 func (h *Handler) writeSession(header http.Header, at cookiePlace, v *visit, s *session.Session) error {
-	return h.keys.Load().WriteSession(header, at.family.Session, s, s.Expires(h.limits).Sub(h.now()), v.cookies, at.headerLimit)
+	end := s.Expires(h.limits)
+	for _, other := range v.site.handlers { // each judges the session by its own limits
+		if last := s.Expires(other.limits); h.sharesSession(other) && last.After(end) {
+			end = last
+		}
+	}
+	return h.keys.Load().WriteSession(header, at.family.Session, s, end.Sub(h.now()), v.cookies, at.headerLimit)
 }
 
 // cookiePlace is where cookies go to.
@@ -109,14 +140,16 @@ type renewals struct {
 type issued struct {
 	answers int
 	newest  uint64 // issue number of the session, the highest that is known
+	ended   bool
 }
 
 // endedLately is how long a request may take to arrive after the session's end, with
 // a cookie from before it. Nothing but the cookie's renewal depends on it.
 const endedLately = 15 * time.Minute
 
-// begin says that an answer is under way that will renew the session.
-func (n *renewals) begin(s *session.Session) {
+// begin says that an answer is under way that will renew the session, and gives the
+// highest issue number that is known.
+func (n *renewals) begin(s *session.Session) uint64 {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.underWay == nil {
@@ -130,6 +163,7 @@ func (n *renewals) begin(s *session.Session) {
 	i.answers++
 	i.newest = max(i.newest, s.Issue)
 	n.answers.Add(1)
+	return i.newest
 }
 
 // saw says that the browser has this session, which another instance may have
@@ -156,20 +190,27 @@ func (n *renewals) done(id [16]byte) {
 	}
 }
 
-// claim tells whether the session may be written with this issue number, and if so
-// to one answer only.
-func (n *renewals) claim(id [16]byte, issue uint64) bool {
+// claim tells whether the session may be written by an answer to a request that came
+// in when seen was its highest issue number: only if nothing newer was written since.
+func (n *renewals) claim(id [16]byte, seen uint64) bool {
+	lately := n.ended.has(string(id[:]))
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	i := n.underWay[id]
-	if i == nil || i.newest >= issue || n.ended.has(string(id[:])) {
+	if i == nil || i.newest != seen || i.ended || lately {
 		return false
 	}
-	i.newest = issue
+	i.newest++
 	return true
 }
 
-// end keeps the session from being written again.
+// end keeps the session from being written again: by answers under way however long
+// they take, and for a while by those to requests that are still to come.
 func (n *renewals) end(id [16]byte, now time.Time) {
 	n.ended.add(string(id[:]), now, endedLately)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if i := n.underWay[id]; i != nil {
+		i.ended = true
+	}
 }

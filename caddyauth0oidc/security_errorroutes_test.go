@@ -153,7 +153,7 @@ func TestRouteAnswerKeepsStatusAndBodyTogether(t *testing.T) {
 		"early hints, nothing": {func(w http.ResponseWriter) { w.WriteHeader(103); w.WriteHeader(401) }, true, 200, ""},
 	} {
 		recorder := httptest.NewRecorder()
-		answer := &routeAnswer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: recorder}, unanswered: 401}
+		answer := &routeAnswer{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: recorder}, visit: new(visit), unanswered: 401}
 		test.write(answer)
 		if answer.sent == test.held || recorder.Body.String() != test.body || answer.sent && recorder.Code != test.code {
 			t.Errorf("%s: sent %v, %d %q", name, answer.sent, recorder.Code, recorder.Body)

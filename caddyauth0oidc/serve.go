@@ -28,7 +28,7 @@ type visit struct {
 	query    string           // of one of our own routes, as it came
 	refusal  *refusal         // for which the request goes through the error routes
 	speaks   bool             // the answer is the module's own
-	set      []string         // Set-Cookie lines that renew sessions
+	renewed  []string         // Set-Cookie lines that renew sessions
 
 	answer     answer
 	values     [headerRoom]string
@@ -54,7 +54,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	if !h.protects(r) {
 		v.restore(r)
-		return v.answerTo(w, forEverybody).serve(r, next)
+		who := forEverybody
+		if v.identity.plan != nil { // an earlier directive's user
+			who = forUser
+		}
+		return v.answerTo(w, who).serve(r, next)
 	}
 	switch {
 	case h.readSession(r, v, &v.session):
@@ -163,7 +167,9 @@ func (h *Handler) siteSession(r *http.Request, v *visit) (s *session.Session, by
 // challenge answers a protected request without a session.
 func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) error {
 	redirect := false
-	v.speaks = h.Unauthenticated != "pass"
+	if h.Unauthenticated != "pass" {
+		v.speaks = true
+	}
 	switch h.Unauthenticated {
 	case "pass":
 		a := v.answerTo(w, forEverybody)

@@ -123,11 +123,9 @@ func (m *remembered) add(id string, now time.Time, lifetime time.Duration) bool 
 	if m.current == nil || now.Sub(m.turned) > lifetime || len(m.current) >= maxRemembered {
 		m.previous, m.current, m.turned = m.current, make(map[string]struct{}), now
 	}
-	if m.knows(id) {
-		return false
-	}
+	known := m.knows(id)
 	m.current[id] = struct{}{}
-	return true
+	return !known
 }
 
 // has tells whether the id is known.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +31,7 @@ func TestProfileOf12KBFitsIntoWhatCaddyAccepts(t *testing.T) {
 	}
 	b := &browser{t: t}
 	b.receive(h)
-	if got, ok := readSession(k, b.lines(), c.Name); !ok || !reflect.DeepEqual(got, want) {
+	if got, ok := readSession(k, b.lines(), c.Name); !ok || !sameSession(got, want) {
 		t.Error("the session did not survive the cookies")
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 const (
 	// recentSets times recentWays sessions are remembered, 2 kB each for typical
-	// profiles.
+	// profiles; custom claims that somebody asks for are kept decoded beside them.
 	recentSets = 128
 	recentWays = 4
 	// maxRecent is the most bytes that a session may take and still be remembered,

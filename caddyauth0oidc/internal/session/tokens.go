@@ -138,10 +138,10 @@ func (k *Keyring) WriteTokens(h http.Header, c Cookie, t *Tokens, maxAge time.Du
 	if set := c.chunksSet(h); set > 0 {
 		chunks = set
 	}
-	present, own := beside.survey(lines)
+	_, own := beside.survey(lines)
 	others := sizeOf(lines) - sessions - own
 	most := max(0, c.mostChunks(headerLimit-max(0, others-otherCookies))-chunks)
-	if err := beside.fits(len(value), present, most); err != nil {
+	if err := beside.fits(len(value), 0, most); err != nil {
 		err.Biggest = t.biggest()
 		return err
 	}
