@@ -21,9 +21,13 @@ import (
 // arrived is what the application behind the proxy got.
 type arrived struct{ header, trailer http.Header }
 
+// forwarder sends a proxy's requests to the application. It has a transport of
+// its own: closing any test server cuts the connections of the shared one.
+type forwarder func(application *url.URL, transport http.RoundTripper) http.Handler
+
 // proxied runs a proxy that treats its requests as the plugin does in front of
 // an application, and returns what arrives there of a raw request.
-func proxied(t *testing.T, raw string, forward func(application *url.URL) http.Handler) arrived {
+func proxied(t *testing.T, raw string, forward forwarder) arrived {
 	t.Helper()
 	requests := make(chan arrived, 1)
 	application := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -35,7 +39,9 @@ func proxied(t *testing.T, raw string, forward func(application *url.URL) http.H
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, next := planOf(t, Config{}), forward(address)
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	p, next := planOf(t, Config{}), forward(address, transport)
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, "a copy, as Caddy makes one"))
 		p.Strip(r)
@@ -62,17 +68,19 @@ func proxied(t *testing.T, raw string, forward func(application *url.URL) http.H
 	return <-requests
 }
 
-func throughReverseProxy(application *url.URL) http.Handler {
-	return httputil.NewSingleHostReverseProxy(application)
+func throughReverseProxy(application *url.URL, transport http.RoundTripper) http.Handler {
+	proxy := httputil.NewSingleHostReverseProxy(application)
+	proxy.Transport = transport
+	return proxy
 }
 
 // throughSharedTrailers forwards as a proxy does that passes arriving trailers
 // on: it sends the map that net/http fills at the end of the body.
-func throughSharedTrailers(application *url.URL) http.Handler {
+func throughSharedTrailers(application *url.URL, transport http.RoundTripper) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		out := r.Clone(r.Context())
 		out.URL, out.RequestURI, out.Trailer = application, "", r.Trailer
-		response, err := http.DefaultTransport.RoundTrip(out)
+		response, err := transport.RoundTrip(out)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 			return
