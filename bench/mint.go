@@ -72,13 +72,18 @@ func (m *Mint) Cookie(s *session.Session) (string, error) {
 
 // Cookies signs the first n people in and gives the Cookie header of each.
 func (m *Mint) Cookies(n int) ([]string, error) {
+	return m.each(n, func(s *session.Session, _ int) (string, error) { return m.Cookie(s) })
+}
+
+// each signs the first n people in and gives what is made of their sessions.
+func (m *Mint) each(n int, header func(s *session.Session, i int) (string, error)) ([]string, error) {
 	all := make([]string, n)
 	for i := range all {
 		s, err := m.Session(i)
 		if err != nil {
 			return nil, err
 		}
-		if all[i], err = m.Cookie(s); err != nil {
+		if all[i], err = header(s, i); err != nil {
 			return nil, err
 		}
 	}

@@ -12,22 +12,14 @@ import (
 // CookiesWithTokens is Cookies for a directive that keeps tokens: each header has a
 // second cookie, which a request that needs no token does not open.
 func (m *Mint) CookiesWithTokens(n int) ([]string, error) {
-	all := make([]string, n)
-	for i := range all {
-		s, err := m.Session(i)
+	return m.each(n, func(s *session.Session, i int) (string, error) {
+		cookie, err := m.Cookie(s)
 		if err != nil {
-			return nil, err
-		}
-		if all[i], err = m.Cookie(s); err != nil {
-			return nil, err
+			return "", err
 		}
 		tokens, err := m.tokenCookie(s, i)
-		if err != nil {
-			return nil, err
-		}
-		all[i] += "; " + tokens
-	}
-	return all, nil
+		return cookie + "; " + tokens, err
+	})
 }
 
 func (m *Mint) tokenCookie(s *session.Session, i int) (string, error) {
