@@ -17,29 +17,21 @@ import (
 type answer struct {
 	caddyhttp.ResponseWriterWrapper
 	visit        *visit
-	audience     audience
+	personal     bool // for the signed-in user
 	varies       bool // others see another answer at the same address
 	renewal      *renewal
 	cacheControl [1]string
 	done         bool
 }
 
-// audience says for whom an answer is.
-type audience int
-
-const (
-	forEverybody audience = iota
-	forUser
-)
-
 // answerTo gives the writer for the handlers behind us. The usual request needs
 // one only, which is a part of the visit.
-func (v *visit) answerTo(w http.ResponseWriter, who audience) *answer {
+func (v *visit) answerTo(w http.ResponseWriter) *answer {
 	a := &v.answer
 	if a.ResponseWriter != nil {
 		a = new(answer)
 	}
-	a.ResponseWriter, a.visit, a.audience = w, v, who
+	a.ResponseWriter, a.visit, a.personal = w, v, v.identity.plan != nil
 	return a
 }
 
@@ -96,7 +88,7 @@ func (a *answer) finish() {
 		}
 		header.Del("Expires")
 		header.Del("Pragma")
-	case a.audience == forUser:
+	case a.personal:
 		a.makePrivate(header)
 	}
 	if a.varies {

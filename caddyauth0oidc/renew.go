@@ -22,7 +22,6 @@ type renewal struct {
 	visit   *visit
 	session session.Session
 	place   cookiePlace
-	seen    uint64 // highest issue number that was known when the request came in
 	over    bool
 }
 
@@ -51,8 +50,9 @@ func (h *Handler) sharesSession(other *Handler) bool {
 }
 
 func (h *Handler) beginRenewal(r *http.Request, v *visit) *renewal {
-	seen := h.shared.renewals.begin(&v.session)
-	return &renewal{handler: h, visit: v, session: v.session, place: h.placeOf(r), seen: seen}
+	n := &renewal{handler: h, visit: v, session: v.session, place: h.placeOf(r)}
+	n.session.Issue = h.shared.renewals.begin(&v.session)
+	return n
 }
 
 // write adds the cookie to the answer, unless a newer one was written since the
@@ -64,13 +64,11 @@ func (n *renewal) write(header http.Header) bool {
 	if h == nil || !n.session.Alive(n.handler.now(), n.handler.limits) {
 		return false
 	}
-	renewed := n.session.Renewed(n.handler.now())
-	if !h.shared.renewals.claim(renewed.ID, n.seen) {
+	if !h.shared.renewals.claim(&n.session) {
 		return false
 	}
-	renewed.Issue = n.seen + 1
 	cookies := make(http.Header)
-	if err := h.writeSession(cookies, n.place, n.visit, renewed); err != nil {
+	if err := h.writeSession(cookies, n.place, n.visit, n.session.Renewed(n.handler.now())); err != nil {
 		h.logger.Error("renewing the session", zap.Error(err))
 		return false
 	}
@@ -190,14 +188,14 @@ func (n *renewals) done(id [16]byte) {
 	}
 }
 
-// claim tells whether the session may be written by an answer to a request that came
-// in when seen was its highest issue number: only if nothing newer was written since.
-func (n *renewals) claim(id [16]byte, seen uint64) bool {
-	lately := n.ended.has(string(id[:]))
+// claim tells whether the session may be renewed by an answer to a request that came
+// in when its issue number was the highest: only if nothing newer was written since.
+func (n *renewals) claim(s *session.Session) bool {
+	lately := n.ended.has(string(s.ID[:]))
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	i := n.underWay[id]
-	if i == nil || i.newest != seen || i.ended || lately {
+	i := n.underWay[s.ID]
+	if i == nil || i.newest != s.Issue || i.ended || lately {
 		return false
 	}
 	i.newest++

@@ -54,11 +54,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	if !h.protects(r) {
 		v.restore(r)
-		who := forEverybody
-		if v.identity.plan != nil { // an earlier directive's user
-			who = forUser
-		}
-		return v.answerTo(w, who).serve(r, next)
+		return v.answerTo(w).serve(r, next)
 	}
 	switch {
 	case h.readSession(r, v, &v.session):
@@ -76,7 +72,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // pass hands a signed-in user's request to the next handler.
 func (h *Handler) pass(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) error {
-	a := v.answerTo(w, forUser)
+	a := v.answerTo(w)
 	a.varies = h.Unauthenticated == "pass"
 	h.shared.renewals.saw(&v.session)
 	if h.renewalDue(r, v) {
@@ -172,7 +168,7 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, v *visit, ne
 	}
 	switch h.Unauthenticated {
 	case "pass":
-		a := v.answerTo(w, forEverybody)
+		a := v.answerTo(w)
 		a.varies = true
 		return a.serve(r, next)
 	case "redirect":

@@ -120,15 +120,22 @@ func TestCONC_12_LateAnswerNeverReplacesANewerSession(t *testing.T) {
 	}
 }
 
+// dueWorld has a signed-in browser whose session is due to be renewed.
+func dueWorld(t *testing.T) (*world, *heldBrowser) {
+	t.Helper()
+	w := newWorld(t, withSettings(shortSession))
+	b := w.browser()
+	w.signIn(b, "/home", w.pair.User)
+	w.clock.advance(2 * time.Hour)
+	return w, b
+}
+
 const shortSession = "session {\nidle 10h\nabsolute 20h\n}"
 
 // Nothing of an answer that is over is remembered.
 func TestRenewalsAreForgottenWhenTheirAnswersAreOver(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, withSettings(shortSession))
-	b := w.browser()
-	w.signIn(b, "/home", w.pair.User)
-	w.clock.advance(2 * time.Hour)
+	w, b := dueWorld(t)
 	w.isSignedIn(b)
 	w.app.answer = func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 	w.clock.advance(2 * time.Hour)
@@ -143,10 +150,7 @@ func TestRenewalsAreForgottenWhenTheirAnswersAreOver(t *testing.T) {
 // session that is over.
 func TestRenewedCookieIsOfTheMomentOfTheAnswer(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, withSettings(shortSession))
-	b := w.browser()
-	w.signIn(b, "/home", w.pair.User)
-	w.clock.advance(2 * time.Hour)
+	w, b := dueWorld(t)
 	slow := w.ask(b)
 	w.clock.advance(7 * time.Hour)
 	cookie := slow.finish()
@@ -178,10 +182,7 @@ func TestRenewalReachesEveryKindOfAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, withSettings(shortSession))
-			b := w.browser()
-			w.signIn(b, "/home", w.pair.User)
-			w.clock.advance(2 * time.Hour)
+			w, b := dueWorld(t)
 			w.app.answer = answer
 			response, _ := w.send(b, "GET", "/x", nil)
 			if n := len(response.Header.Values("Set-Cookie")); n != 1 || response.Header.Get("Cache-Control") != uncached {
@@ -266,10 +267,7 @@ func TestTwoDirectivesRenewTheirCommonSessionOnce(t *testing.T) {
 // bring the session back.
 func TestCONC_03_RequestThatArrivesAfterTheLogoutRenewsNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, withSettings(shortSession))
-	b := w.browser()
-	w.signIn(b, "/home", w.pair.User)
-	w.clock.advance(2 * time.Hour)
+	w, b := dueWorld(t)
 	late, _ := http.NewRequest("GET", w.base+"/x", nil)
 	late.Header.Set("Cookie", cookieHeader(w, b))
 	w.send(b, "POST", "/auth/logout", map[string]string{"Sec-Fetch-Site": "same-origin"})
@@ -301,10 +299,7 @@ func TestLateAnswerOfAnOldConfigurationWritesNothing(t *testing.T) {
 // A stream is open for long; from its header on it cannot renew.
 func TestStreamForgetsItsRenewalWithItsHeader(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, withSettings(shortSession))
-	b := w.browser()
-	w.signIn(b, "/home", w.pair.User)
-	w.clock.advance(2 * time.Hour)
+	w, b := dueWorld(t)
 	var open int64 = -1
 	recorded := httptest.NewRecorder()
 	r := httptest.NewRequest("GET", w.base+"/stream", nil)

@@ -35,10 +35,7 @@ func TestSessionOfTwoDirectivesLastsAsLongAsItIsUsed(t *testing.T) {
 // A renewal that a client did not wait for holds up no other one.
 func TestRenewalThatWasLostIsMadeUpFor(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, withSettings(shortSession))
-	b := w.browser()
-	w.signIn(b, "/home", w.pair.User)
-	w.clock.advance(2 * time.Hour)
+	w, b := dueWorld(t)
 	slow := w.ask(b)
 	answerSlow, arrived := w.app.answer, make(chan struct{}, 1)
 	w.app.mu.Lock()
