@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/caddyauth0/caddy-auth0-oidc v0.0.0
 	github.com/caddyserver/caddy/v2 v2.11.9
+	github.com/gorilla/securecookie v1.1.2
 )
 
 replace github.com/caddyauth0/caddy-auth0-oidc => ../
@@ -173,7 +174,6 @@ require (
 	github.com/caddyserver/certmagic v0.25.6 // indirect
 	github.com/coreos/go-oidc/v3 v3.21.0 // indirect
 	github.com/go-jose/go-jose/v4 v4.1.8 // indirect
-	github.com/gorilla/securecookie v1.1.2 // indirect
 	go.uber.org/zap v1.28.0 // indirect
 	golang.org/x/net v0.60.0 // indirect
 	golang.org/x/oauth2 v0.37.0 // indirect
