@@ -88,7 +88,7 @@ func (a *answer) finish() {
 		}
 		header.Del("Expires")
 		header.Del("Pragma")
-	case a.personal:
+	case a.personal || a.visit.identity.plan != nil: // who is known later, in a subroute
 		a.makePrivate(header)
 	}
 	if a.varies {

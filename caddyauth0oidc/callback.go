@@ -39,7 +39,7 @@ func (h *Handler) beganBy(v *visit, sealed string) (*Handler, session.State) {
 		if !ok {
 			continue
 		}
-		if began := h.shared.handler(state.Handler); began != nil && began.Prefix == h.Prefix {
+		if began := h.withKey(v, state.Handler); began != nil && began.Prefix == h.Prefix {
 			return began, state
 		}
 		if other := h.siblingWith(v, state.Connection); other != nil {
@@ -48,6 +48,17 @@ func (h *Handler) beganBy(v *visit, sealed string) (*Handler, session.State) {
 		return opener, state
 	}
 	return nil, session.State{}
+}
+
+// withKey gives the directive of that key: of this configuration, and only if it has
+// none of another one, which may not serve yet.
+func (h *Handler) withKey(v *visit, key string) *Handler {
+	for _, sibling := range h.siblings(v) {
+		if sibling.key == key {
+			return sibling
+		}
+	}
+	return h.shared.handler(key)
 }
 
 // finish ends a login that this directive began.

@@ -159,7 +159,8 @@ type Connection struct {
 // Session sets the limits of a session and its cookie.
 type Session struct {
 	// Idle ends a session that was not used for so long; the cookie is written
-	// again after a tenth of it. Default: 24h.
+	// again after a tenth of it, or of the shortest among directives that share a
+	// session. Use of any of them counts for all. Default: 24h.
 	Idle caddy.Duration `json:"idle,omitempty"`
 
 	// Absolute ends a session so long after the login. Default: 72h.

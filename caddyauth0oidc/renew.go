@@ -22,14 +22,16 @@ type renewal struct {
 	visit   *visit
 	session session.Session
 	place   cookiePlace
+	gone    func() error // tells whether the client still listens
 	over    bool
 }
 
 // renewalDue tells whether a tenth of the idle time has passed. Connections that are
 // upgraded over HTTP/1.1 and prefetches do not renew: the first have no answer of
-// their own, the second nobody asked for.
+// their own, the second nobody asked for. Neither do error routes that no directive
+// of the site has come before: theirs do not know for how long the cookie lives.
 func (h *Handler) renewalDue(r *http.Request, v *visit) bool {
-	return v.session.RenewalDue(h.now(), h.renewBy(v)) && r.Header.Get("Upgrade") == "" && !isPrefetch(r)
+	return v.session.RenewalDue(h.now(), h.renewBy(v)) && r.Header.Get("Upgrade") == "" && !isPrefetch(r) && !v.site.ofErrors
 }
 
 // renewBy gives the limits with the shortest idle time of the directives that share
@@ -50,18 +52,18 @@ func (h *Handler) sharesSession(other *Handler) bool {
 }
 
 func (h *Handler) beginRenewal(r *http.Request, v *visit) *renewal {
-	n := &renewal{handler: h, visit: v, session: v.session, place: h.placeOf(r)}
+	n := &renewal{handler: h, visit: v, session: v.session, place: h.placeOf(r), gone: r.Context().Err}
 	n.session.Issue = h.shared.renewals.begin(&v.session)
 	return n
 }
 
 // write adds the cookie to the answer, unless a newer one was written since the
-// request came in, the session was ended, or the configuration is gone. It tells
-// whether it did.
+// request came in, the session was ended or found wanting by a further directive, or
+// the configuration or the client is gone. It tells whether it did.
 func (n *renewal) write(header http.Header) bool {
 	defer n.done()
-	h := n.handler.shared.handler(n.handler.key) // the newest with this configuration seals
-	if h == nil || !n.session.Alive(n.handler.now(), n.handler.limits) {
+	h, withdrawn := n.handler.shared.sealer(n.handler), n.visit.identity.plan == nil
+	if h == nil || withdrawn || n.gone() != nil || !n.session.Alive(n.handler.now(), n.handler.limits) {
 		return false
 	}
 	if !h.shared.renewals.claim(&n.session) {
@@ -74,7 +76,8 @@ func (n *renewal) write(header http.Header) bool {
 	}
 	// An answer that failed may have left a line for the error routes already.
 	header["Set-Cookie"] = slices.DeleteFunc(header["Set-Cookie"], func(line string) bool {
-		return slices.Contains(n.visit.renewed, line) && strings.HasPrefix(line, n.place.family.Session.Name+"=")
+		rest, ours := strings.CutPrefix(line, n.place.family.Session.Name)
+		return ours && (rest[0] == '=' || rest[0] == '.') && slices.Contains(n.visit.renewed, line)
 	})
 	n.visit.renewed = append(n.visit.renewed, cookies["Set-Cookie"]...)
 	header["Set-Cookie"] = append(header["Set-Cookie"], cookies["Set-Cookie"]...)
@@ -160,6 +163,7 @@ func (n *renewals) begin(s *session.Session) uint64 {
 	}
 	i.answers++
 	i.newest = max(i.newest, s.Issue)
+	i.ended = i.ended || n.ended.has(string(s.ID[:]))
 	n.answers.Add(1)
 	return i.newest
 }

@@ -56,17 +56,17 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		v.restore(r)
 		return v.answerTo(w).serve(r, next)
 	}
-	switch {
-	case h.readSession(r, v, &v.session):
+	if h.readSession(r, v, &v.session) {
 		h.publish(r, v)
 		return h.pass(w, r, v, next)
-	case v.refusal != nil && h.Unauthenticated != "pass": // an error route of our own refusal, protected
+	}
+	v.withdraw(r)
+	if v.refusal != nil && h.Unauthenticated != "pass" { // an error route of our own refusal, protected
 		v.speaks = true
 		noStore(w.Header())
 		h.writeRefusal(w, r, *v.refusal)
 		return nil
 	}
-	v.withdraw(r)
 	return h.challenge(w, r, v, next)
 }
 

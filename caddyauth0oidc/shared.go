@@ -74,6 +74,19 @@ func (s *shared) release(h *Handler) error {
 	return err
 }
 
+// sealer gives the handler that seals for h: itself until its configuration is gone,
+// because a newer one may not serve yet, or never, and then the newest of its key, or
+// nil.
+func (s *shared) sealer(h *Handler) *Handler {
+	s.mu.RLock()
+	current := slices.Contains(s.handlers[h.key], h)
+	s.mu.RUnlock()
+	if current {
+		return h
+	}
+	return s.handler(h.key)
+}
+
 // handler gives the newest handler of that key, or nil.
 func (s *shared) handler(key string) *Handler {
 	s.mu.RLock()

@@ -13,6 +13,7 @@ import (
 type site struct {
 	handlers []*Handler        // in the order in which a request meets them
 	routes   map[string]*route // their own routes; the first directive has a path
+	ofErrors bool              // they stand in the server's error routes
 }
 
 // place is where in a server a directive stands: in one site, or, as part of a
@@ -53,6 +54,9 @@ func locate(server *caddyhttp.Server, h *Handler) []located {
 	if server != nil {
 		if found = neighbours(server, server.Routes, h); found == nil && server.Errors != nil {
 			found = neighbours(server, server.Errors.Routes, h)
+			for _, one := range found {
+				one.site.ofErrors = true
+			}
 		}
 	}
 	if found == nil { // in a module that keeps its routes to itself

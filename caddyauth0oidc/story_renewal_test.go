@@ -27,19 +27,26 @@ type slowAnswer struct {
 // reached the application.
 func (w *world) ask(b *heldBrowser) *slowAnswer {
 	w.t.Helper()
+	return w.askWith(cookieHeader(w, b))
+}
+
+func (w *world) askWith(cookies string) *slowAnswer {
+	w.t.Helper()
 	s := &slowAnswer{release: make(chan struct{}), response: make(chan *http.Response, 1)}
 	arrived := make(chan struct{})
+	w.app.mu.Lock()
 	w.app.answer = func(rw http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
 			close(arrived)
 			<-s.release
 		}
 	}
+	w.app.mu.Unlock()
 	r, err := http.NewRequest("GET", w.base+"/slow", nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	r.Header.Set("Cookie", cookieHeader(w, b))
+	r.Header.Set("Cookie", cookies)
 	go func() {
 		response, err := w.network.RoundTrip(r)
 		if err != nil {

@@ -1,5 +1,7 @@
+#!/bin/sh
 # Sourced by the install scripts, which define missing(): it prints the Debian
-# packages that are not there. They are installed; nothing is fetched without any.
+# packages that are not there. They are installed, and where there are none the
+# script that sources this ends, with nothing fetched.
 
 fail() {
 	echo "install.sh: $1" >&2

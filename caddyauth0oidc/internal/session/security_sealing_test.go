@@ -191,3 +191,22 @@ func TestDOS_12_RefusingACookieOfNoKeyAllocatesNothing(t *testing.T) {
 		tries()
 	}
 }
+
+// The library's decoder skips line breaks.
+func TestCVE_LIB_20_ValueWithLineBreaksDoesNotOpen(t *testing.T) {
+	t.Parallel()
+	k := newTestKeyring(t)
+	for size := range 4 {
+		id, value, err := k.seal(forSession, "name", largeSession(t, size))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, breaks := range []string{"\r\r\r\r", "\n\n\n\n", "\r\n\r\n"} {
+			for i := range len(value) + 1 {
+				if k.open(forSession, id, "name", value[:i]+breaks+value[i:], new(Session)) {
+					t.Fatalf("%q at %d", breaks, i)
+				}
+			}
+		}
+	}
+}
