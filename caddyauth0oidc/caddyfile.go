@@ -150,6 +150,8 @@ var settings = map[string]setting{
 	"authorize_param": (*Handler).parseAuthorizeParam,
 	"allow_params":    list(func(h *Handler) *[]string { return &h.AllowParams }, each(checkAuthorizeParam)),
 	"max_age":         age(func(h *Handler) *caddy.Duration { return &h.MaxAge }),
+	"acr_values":      list(func(h *Handler) *[]string { return &h.ACRValues }, checkACRValues),
+	"prompt":          text(func(h *Handler) *string { return &h.Prompt }, checkPrompt),
 	"secret":          list(func(h *Handler) *[]string { return &h.Secrets }, checkSecrets),
 	"session":         (*Handler).parseSession,
 	"unauthenticated": text(func(h *Handler) *string { return &h.Unauthenticated }, checkUnauthenticated),

@@ -31,7 +31,7 @@ func (h *Handler) parseAuthorizeParam(d *caddyfile.Dispenser) error {
 	if len(args) != 2 {
 		return d.Errf("'authorize_param' needs a key and a value, not %d values", len(args))
 	}
-	if err := checkAuthorizeParam(args[0]); err != nil {
+	if err := checkFixedParam(args[0]); err != nil {
 		return d.Errf("authorize_param: %w", err)
 	}
 	if h.AuthorizeParams == nil {

@@ -96,7 +96,7 @@ func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, v *visit, state s
 		redirect(w, state.ReturnTo, http.StatusFound)
 		return nil
 	}
-	if h.isLoop(attemptOf(state)) {
+	if h.isLoop(attemptOf(state), loopLimit) {
 		return h.refuse(w, r, refusal{code: codeLoop, status: http.StatusBadRequest, again: state.ReturnTo})
 	}
 	return h.startLogin(w, r, v, login{returnTo: state.ReturnTo, connection: h.Connections[0].Name, attempt: next})
@@ -122,7 +122,7 @@ func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Tra
 		return nil, err
 	}
 	token, err := h.shared.tenant.VerifyIDToken(ctx, h.application, string(tokens.IDToken), tenant.Check{
-		Nonce: t.Nonce, AccessToken: tokens.AccessToken, MaxAge: h.askedAge(),
+		Nonce: t.Nonce, AccessToken: tokens.AccessToken, MaxAge: h.askedAge(), ProvenSince: h.provenSince(t.Started),
 	})
 	if err != nil {
 		return nil, err
@@ -132,6 +132,9 @@ func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Tra
 		return nil, err
 	}
 	if err := h.connections.Judge(p.UserID); err != nil {
+		return nil, err
+	}
+	if err := h.contexts.Judge(p); err != nil {
 		return nil, err
 	}
 	s, err := session.New(h.random, h.now(), *p)
@@ -183,7 +186,10 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, got *
 		return h.refuse(w, r, h.failedLogin(err, state.ReturnTo))
 	}
 	h.keepTokens(w.Header(), at, v, got)
-	h.supersede(new(session.Session), v, family.Session.Name)
+	limit := loopLimit
+	if h.supersede(new(session.Session), v, family.Session.Name) {
+		limit = weakLoopLimit
+	}
 	attempt := attemptOf(state)
 	if err := h.keys.Load().WriteAttempts(w.Header(), family.Transaction, attempt); err != nil {
 		return h.refuse(w, r, h.failedLogin(err, state.ReturnTo))
@@ -191,7 +197,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, got *
 	if entry := h.logger.Check(zap.InfoLevel, "signed in"); entry != nil {
 		entry.Write(zap.Duration("took", h.now().Sub(started)))
 	}
-	if h.isLoop(attempt) {
+	if h.isLoop(attempt, limit) {
 		return h.refuse(w, r, refusal{code: codeLoop, status: http.StatusBadRequest, again: state.ReturnTo})
 	}
 	redirect(w, state.ReturnTo, http.StatusFound)
@@ -225,6 +231,9 @@ func (h *Handler) failedLogin(err error, again string) refusal {
 	}
 	if _, ok := errors.AsType[*tenant.InvalidTokenError](err); ok {
 		f.code = codeInvalidToken
+	}
+	if claim, ok := weakness(err); ok {
+		f.code, f.status, f.detail = codeStepUpFailed, http.StatusForbidden, claim
 	}
 	if _, ok := errors.AsType[*policy.ConnectionError](err); ok {
 		f.code, f.status = codeConnectionMismatch, http.StatusForbidden

@@ -43,6 +43,7 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) e
 			return h.refuse(w, r, refusal{code: codeUnknownConnection, status: http.StatusBadRequest, again: h.Prefix + "/login"})
 		}
 	}
+	owner = owner.demanding(v, connection, query)
 	params := make(map[string]string)
 	for _, key := range owner.AllowParams {
 		if value, ok := query[key]; ok {
@@ -99,6 +100,8 @@ func (h *Handler) authorizeURL(r *http.Request, o origin, t session.Transaction,
 		Connection:  l.connection,
 		Audience:    h.Audience,
 		MaxAge:      h.askedAge(),
+		ACRValues:   h.contexts,
+		Prompt:      h.Prompt,
 		Extra:       h.extraParams(l.params),
 	})
 }
@@ -132,9 +135,9 @@ func (h *Handler) extraParams(passed map[string]string) []tenant.Parameter {
 // the token endpoint (RFC 6749 section 4.1.3).
 func (h *Handler) callbackURL(o origin) string { return o.String() + h.Prefix + "/callback" }
 
-// loginURL is where a login through this directive's connection begins.
+// loginURL is where a login begins as this directive would begin it.
 func (h *Handler) loginURL(o origin) string {
-	return o.String() + h.Prefix + "/login?connection=" + url.QueryEscape(h.Connections[0].Name)
+	return o.String() + h.Prefix + "/login?connection=" + url.QueryEscape(h.Connections[0].Name) + h.demand().parameters()
 }
 
 // unavailable is the refusal of a login that the tenant cannot serve now.

@@ -7,21 +7,23 @@ import (
 )
 
 // loopWindow and loopLimit say which row of logins is a loop: the third one
-// within half a minute after which nobody was signed in.
+// within half a minute after which nobody was signed in. Where the browser has a
+// session that was not enough, it is the fifth, because pages that want different
+// sign-ins may be opened one after another.
 const (
-	loopWindow = session.AttemptsLifetime
-	loopLimit  = 3
+	loopWindow    = session.AttemptsLifetime
+	loopLimit     = 3
+	weakLoopLimit = 5
 )
 
 // nextAttempt counts the logins that ended well without a session coming of
-// it. The cookie of the last one is still there when it led nowhere.
+// it that is enough here. The cookie of the last one is still there when it led
+// nowhere.
 func (h *Handler) nextAttempt(r *http.Request, v *visit) session.Attempts {
 	prefix := h.cookiesOf(h.originOf(r)).Transaction.Name
 	last, ok := h.keys.Load().ReadAttempts(v.cookies, prefix, h.now())
-	if ok {
-		if _, _, signedIn := h.siteSession(r, v); !signedIn {
-			return h.following(last)
-		}
+	if ok && !h.readSession(r, v, new(session.Session)) {
+		return h.following(last)
 	}
 	return session.Attempts{First: h.now()}
 }
@@ -40,6 +42,6 @@ func (h *Handler) following(last session.Attempts) session.Attempts {
 	return session.Attempts{Count: last.Count + 1, First: last.First}
 }
 
-func (h *Handler) isLoop(a session.Attempts) bool {
-	return a.Count+1 >= loopLimit && h.now().Sub(a.First) <= loopWindow
+func (h *Handler) isLoop(a session.Attempts, limit int) bool {
+	return a.Count+1 >= limit && h.now().Sub(a.First) <= loopWindow
 }

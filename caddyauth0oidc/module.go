@@ -89,6 +89,23 @@ type Handler struct {
 	// child may still have one. At least 1m. Default: none.
 	MaxAge caddy.Duration `json:"max_age,omitempty"`
 
+	// ACRValues are the authentication contexts of which a session must be one, and
+	// which the login asks for (the parameter `acr_values` of OpenID Connect Core 1.0
+	// section 3.1.2.1). The ID token must show one of them in the claim `acr` or, for
+	// `mfa`, the short word for
+	// `http://schemas.openid.net/pape/policies/2007/06/multi-factor`, the method `mfa`
+	// in `amr`. A session without it asks for a new login here, and holds for
+	// directives that want less. Auth0 only does something about it through an Action
+	// at the master tenant. Placeholders are resolved when the configuration is
+	// loaded. Default: none.
+	ACRValues []string `json:"acr_values,omitempty"`
+
+	// Prompt is sent with every login that this directive begins: `login` for
+	// credentials at every login, `select_account` or `consent`. With `login` the ID
+	// token must say (`auth_time`) that they were given after the login began. It is
+	// about logins only: a session that is there is enough. Default: none.
+	Prompt string `json:"prompt,omitempty"`
+
 	// Secrets seal the cookies: the first seals, all of them open, so that a
 	// secret is replaced without signing anybody out. Each has at least 32
 	// bytes. Placeholders are resolved when the configuration is loaded.
@@ -128,6 +145,7 @@ type Handler struct {
 	key           string
 	application   tenant.Application
 	connections   policy.Connections
+	contexts      policy.Contexts
 	keys          *atomic.Pointer[session.Keyring]
 	rotation      *rotation // of the keys, unless secrets are configured
 	limits        session.Limits

@@ -56,6 +56,8 @@ var messages = map[string]message{
 	codeBadRequest:         {"This address is not complete", "Something in the address of this page is not as it should be. Go back to where you came from and try again."},
 	codeMethodNotAllowed:   {"This does not work here", "The request was made in a way that this address does not answer."},
 	codeBadState:           {"This sign-in cannot be finished", "The address of this page is from a sign-in that was never begun here, or it was cut off on the way. Beginning again usually helps."},
+	codeStepUpRequired:     {"Sign in again to go on", "This page needs a sign-in that is stronger, or more recent, than the one you have."},
+	codeStepUpFailed:       {"This page needs a stronger sign-in", "The sign-in service did not confirm what this page asks for, such as a second factor or a password that was entered just now. If you were signed in, you still are, as before. You can try again; if that does not help, tell whoever looks after this application the code below."},
 	codeLoginDenied:        {"You were not signed in", "The sign-in was cancelled, or your account may not use this application. If you think that it should, ask whoever looks after the application."},
 	codeLoginFailed:        {"The sign-in did not work", "The sign-in service answered in a way that does not let you in. You can try again; if that does not help, tell whoever looks after this application the code below."},
 	codeTokenRefused:       {"The sign-in did not work", "The sign-in took too long or was used twice, or this application is not set up correctly. You can try again; if that does not help, tell whoever looks after it the code below."},
@@ -81,6 +83,9 @@ func refusalPage(f refusal) page {
 		p.Links = append(p.Links, link{f.loginURL, "Sign in"})
 	case f.again != "":
 		p.Links = append(p.Links, link{f.again, "Try again"})
+	}
+	if f.code == codeStepUpFailed {
+		p.Links = append(p.Links, link{"/", "Go to the start page"})
 	}
 	return p
 }

@@ -176,6 +176,9 @@ func (h *Handler) resolve() error {
 	for i := range h.Secrets {
 		errs = append(errs, replace("secret", &h.Secrets[i]))
 	}
+	for i := range h.ACRValues {
+		errs = append(errs, replace("acr_values", &h.ACRValues[i]))
+	}
 	for i := range h.BaseURLs {
 		errs = append(errs, replace("base_url", &h.BaseURLs[i]))
 	}
@@ -210,9 +213,10 @@ func (h *Handler) judge() error {
 		named("client_secret", checkNotEmpty(h.ClientSecret)),
 		named("scopes", checkScopes(h.Scopes)),
 		named("allow_params", each(checkAuthorizeParam)(h.AllowParams)),
-		named("authorize_param", each(checkAuthorizeParam)(slices.Sorted(maps.Keys(h.AuthorizeParams)))),
+		named("authorize_param", each(checkFixedParam)(slices.Sorted(maps.Keys(h.AuthorizeParams)))),
 		named("session", checkLimits(time.Duration(h.Session.Idle), time.Duration(h.Session.Absolute))),
 		named("max_age", checkMaxAge(time.Duration(h.MaxAge))),
+		named("acr_values", checkACRValues(h.ACRValues)),
 		named("session cookie name", checkCookieName(h.Session.Cookie.Name)),
 		named("session cookie same_site", checkSameSite(h.Session.Cookie.SameSite)),
 		named("unauthenticated", checkUnauthenticated(h.Unauthenticated)),
@@ -226,6 +230,9 @@ func (h *Handler) judge() error {
 	}
 	if len(h.Connections) != 1 {
 		errs = append(errs, fmt.Errorf("connections: %d are configured; a directive has one, give the other its own directive and matcher", len(h.Connections)))
+	}
+	if h.Prompt != "" {
+		errs = append(errs, named("prompt", checkPrompt(h.Prompt)))
 	}
 	if len(h.Secrets) > 0 {
 		errs = append(errs, named("secret", checkSecrets(h.Secrets)))
@@ -249,6 +256,9 @@ func (h *Handler) prepare(ctx caddy.Context) error {
 			return fmt.Errorf("connection: %w", err)
 		}
 		h.connections = append(h.connections, connection)
+	}
+	if h.contexts, err = policy.NewContexts(h.ACRValues); err != nil {
+		return fmt.Errorf("acr_values: %w", err)
 	}
 	for _, base := range h.BaseURLs {
 		o, err := parseOrigin(base)

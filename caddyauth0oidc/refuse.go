@@ -20,6 +20,8 @@ const (
 	codeBadRequest         = "bad_request"
 	codeMethodNotAllowed   = "method_not_allowed"
 	codeBadState           = "bad_state"
+	codeStepUpRequired     = "step_up_required"
+	codeStepUpFailed       = "step_up_failed"
 	codeLoginDenied        = "login_denied"
 	codeLoginFailed        = "login_failed"
 	codeTokenRefused       = "token_refused"
@@ -42,6 +44,7 @@ type refusal struct {
 	status     int
 	retryAfter time.Duration // with 503
 	loginURL   string        // where a login begins; shown to API clients
+	challenge  string        // further parameters of WWW-Authenticate, with 401
 	again      string        // address at which the page offers to try again
 	signOut    string        // the logout route, which the page of a wrong account offers
 	allow      string        // methods that the route has, with 405
@@ -63,7 +66,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, f refusal) erro
 	}
 	if f.status == http.StatusUnauthorized {
 		// RFC 9110 section 11.6.1 wants a challenge with every 401.
-		w.Header().Set("WWW-Authenticate", `Auth0-OIDC login_url="`+f.loginURL+`"`)
+		w.Header().Set("WWW-Authenticate", `Auth0-OIDC login_url="`+f.loginURL+`"`+f.challenge)
 	}
 	if v := visitOf(r); v.refusal == nil {
 		v.refusal = &f
@@ -80,7 +83,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, f refusal) erro
 func (h *Handler) logRefusal(f refusal) {
 	level := zap.InfoLevel
 	switch {
-	case f.code == codeLoginRequired || f.code == codeSignedOut || f.code == codeMethodNotAllowed:
+	case f.code == codeLoginRequired || f.code == codeStepUpRequired || f.code == codeSignedOut || f.code == codeMethodNotAllowed:
 		level = zap.DebugLevel
 	case errors.Is(f.cause, context.Canceled): // the client is gone
 		level = zap.DebugLevel

@@ -142,10 +142,10 @@ func (h *Handler) clean(r *http.Request) {
 }
 
 // readSession reads the session of the request into s if it is alive and of a
-// connection that this directive accepts. Anything else is no session.
+// connection and a strength that this directive accepts. Anything else is no session.
 func (h *Handler) readSession(r *http.Request, v *visit, s *session.Session) bool {
 	return h.keys.Load().ReadSession(s, v.cookies, h.cookiesOf(h.originOf(r)).Session.Name) &&
-		s.Alive(h.now(), h.limits) && h.connections.Judge(s.Profile.UserID) == nil
+		s.Alive(h.now(), h.limits) && h.connections.Judge(s.Profile.UserID) == nil && h.contexts.Judge(&s.Profile) == nil
 }
 
 // siteSession gives the session for the module's own routes, which the
@@ -178,7 +178,7 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, v *visit, ne
 	}
 	o := h.originOf(r)
 	if !redirect {
-		return h.refuse(w, r, refusal{code: codeLoginRequired, status: http.StatusUnauthorized, loginURL: h.loginURL(o)})
+		return h.refuse(w, r, h.missingLogin(r, v))
 	}
 	returnTo := h.localReturnTo(r, originalAddress(r))
 	if family := h.cookiesOf(o).Transaction; isNavigation(r) && session.SignedOut(v.cookies, family.Name) {

@@ -32,6 +32,11 @@ type AuthorizeRequest struct {
 	// MaxAge is how long ago the user may have been asked for credentials, in whole seconds; nil for any time. Check.MaxAge must be
 	// the same.
 	MaxAge *time.Duration
+	// ACRValues are the authentication contexts that are asked for, the preferred one first; nil for none.
+	ACRValues []string
+	// Prompt says what the tenant must ask the user for, such as login; empty leaves it to the tenant. With login, Check.ProvenSince
+	// must be the moment at which the login began.
+	Prompt string
 	// Extra are further parameters. Those that are reserved are left out; of two with the same name the later one counts.
 	Extra []Parameter
 }
@@ -70,7 +75,7 @@ func (t *Tenant) AuthorizeURL(ctx context.Context, app Application, r AuthorizeR
 	if err != nil {
 		return "", err
 	}
-	parameters := make([]Parameter, 0, len(r.Extra)+11)
+	parameters := make([]Parameter, 0, len(r.Extra)+13)
 	for _, p := range r.Extra {
 		if p.Name != "" && !ReservedParameter(p.Name) {
 			parameters = append(parameters, p)
@@ -88,6 +93,8 @@ func (t *Tenant) AuthorizeURL(ctx context.Context, app Application, r AuthorizeR
 	)
 	parameters = appendUnlessEmpty(parameters, "connection", r.Connection)
 	parameters = appendUnlessEmpty(parameters, "audience", r.Audience)
+	parameters = appendUnlessEmpty(parameters, "acr_values", strings.Join(r.ACRValues, " "))
+	parameters = appendUnlessEmpty(parameters, "prompt", r.Prompt)
 	if r.MaxAge != nil {
 		parameters = append(parameters, Parameter{"max_age", strconv.FormatInt(int64(*r.MaxAge/time.Second), 10)})
 	}

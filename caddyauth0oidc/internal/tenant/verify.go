@@ -34,6 +34,8 @@ type Check struct {
 	AccessToken Secret
 	// MaxAge is the max_age that the login asked for; nil for none.
 	MaxAge *time.Duration
+	// ProvenSince is the moment before which the user may not have proved who they are; the zero time for none.
+	ProvenSince time.Time
 }
 
 // IDToken is a verified ID token.
@@ -151,6 +153,7 @@ func (t *Tenant) judge(c claims, app Application, check Check) string {
 		{"nonce", sameNonce(c, check.Nonce)},
 		{"at_hash", fitsAccessToken(c, check.AccessToken)},
 		{"auth_time", check.MaxAge == nil || signedInLately(c, *check.MaxAge, now)},
+		{"auth_time", check.ProvenSince.IsZero() || signedInSince(c, check.ProvenSince, now)},
 		{"session_expiry", !is(c.time("session_expiry")) || endsAfter(c, "session_expiry", now)},
 	}
 	for _, rule := range rules {
@@ -180,7 +183,11 @@ func issuedLately(c claims, now time.Time) bool {
 }
 
 func signedInLately(c claims, maxAge time.Duration, now time.Time) bool {
-	return beginsBy(c, "auth_time", now.Add(skew)) && endsAfter(c, "auth_time", now.Add(-maxAge-skew))
+	return signedInSince(c, now.Add(-maxAge), now)
+}
+
+func signedInSince(c claims, moment, now time.Time) bool {
+	return beginsBy(c, "auth_time", now.Add(skew)) && endsAfter(c, "auth_time", moment.Add(-skew))
 }
 
 func endsAfter(c claims, name string, moment time.Time) bool {

@@ -1,0 +1,129 @@
+package caddyauth0oidc
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/policy"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
+)
+
+// promptLogin has the tenant ask for the credentials at every login.
+const promptLogin = "login"
+
+func checkPrompt(prompt string) error {
+	if prompt == "none" {
+		return errors.New("'none' would let nobody in whom Auth0 does not know already; leave the line out, or choose one of: login, select_account, consent")
+	}
+	return oneOf(prompt, []string{promptLogin, "select_account", "consent"})
+}
+
+func checkACRValues(values []string) error {
+	_, err := policy.NewContexts(values)
+	return err
+}
+
+// checkFixedParam refuses the parameter prompt as well, because nobody would verify
+// what it asks for.
+func checkFixedParam(key string) error {
+	if strings.EqualFold(strings.TrimSpace(key), "prompt") {
+		return errors.New("'prompt' has a setting of its own; write: prompt <value>")
+	}
+	return checkAuthorizeParam(key)
+}
+
+// demand is what the logins of a directive ask about how the user signs in. Login
+// links carry it as parameters, because directives with the same connection may
+// differ in it.
+type demand struct{ acrValues, maxAge, prompt string }
+
+func (h *Handler) demand() demand {
+	d := demand{acrValues: strings.Join(h.contexts, " "), prompt: h.Prompt}
+	if h.limits.MaxAge > 0 {
+		d.maxAge = strconv.FormatInt(int64(h.limits.MaxAge/time.Second), 10)
+	}
+	return d
+}
+
+// parameters are the demand's part of a login link's query.
+func (d demand) parameters() string {
+	var all strings.Builder
+	for _, p := range [...]tenant.Parameter{{Name: "acr_values", Value: d.acrValues}, {Name: "max_age", Value: d.maxAge}, {Name: "prompt", Value: d.prompt}} {
+		if p.Value != "" {
+			all.WriteString("&" + p.Name + "=" + url.QueryEscape(p.Value))
+		}
+	}
+	return all.String()
+}
+
+// demanding gives the directive whose logins ask for what the query of a login link
+// says. The link only chooses among those that are configured; without such a
+// sibling it is this one.
+func (h *Handler) demanding(v *visit, connection string, query map[string]string) *Handler {
+	wanted := demand{query["acr_values"], query["max_age"], query["prompt"]}
+	if h.demand() == wanted {
+		return h
+	}
+	for _, other := range h.siblings(v) {
+		if other.connections.Has(connection) && other.demand() == wanted {
+			return other
+		}
+	}
+	return h
+}
+
+// provenSince is the moment after which the user must have proved who they are in a
+// login that began at the given time, or zero: the parameter prompt can be taken out
+// of the address by the user.
+func (h *Handler) provenSince(started time.Time) time.Time {
+	if h.Prompt != promptLogin {
+		return time.Time{}
+	}
+	return started
+}
+
+// missingLogin is the refusal of a request whose session is not there, or is there
+// and not enough.
+func (h *Handler) missingLogin(r *http.Request, v *visit) refusal {
+	f := refusal{code: codeLoginRequired, status: http.StatusUnauthorized, loginURL: h.loginURL(h.originOf(r))}
+	if h.hasWeakSession(r, v) {
+		f.code, f.challenge = codeStepUpRequired, h.demand().challenge()
+	}
+	return f
+}
+
+// hasWeakSession tells, of a request that this directive does not let pass, whether
+// it has a session that would do but for how or when the user signed in.
+func (h *Handler) hasWeakSession(r *http.Request, v *visit) bool {
+	s, limits := new(session.Session), h.limits
+	limits.MaxAge = 0
+	return h.keys.Load().ReadSession(s, v.cookies, h.cookiesOf(h.originOf(r)).Session.Name) &&
+		s.Alive(h.now(), limits) && h.connections.Judge(s.Profile.UserID) == nil
+}
+
+// challenge is what RFC 9470 section 3 adds to WWW-Authenticate.
+func (d demand) challenge() string {
+	text := `, error="insufficient_user_authentication", error_description="A new sign-in is needed"`
+	if d.acrValues != "" {
+		text += `, acr_values="` + d.acrValues + `"`
+	}
+	if d.maxAge != "" {
+		text += `, max_age="` + d.maxAge + `"`
+	}
+	return text
+}
+
+// weakness names the claim by which a login is not what was asked for, if that is
+// why it failed.
+func weakness(err error) (claim string, found bool) {
+	if errors.Is(err, policy.ErrContext) {
+		return "acr", true
+	}
+	invalid, ok := errors.AsType[*tenant.InvalidTokenError](err)
+	return "auth_time", ok && invalid.Reason == "auth_time"
+}
