@@ -56,6 +56,20 @@ func TestOIDC_01_TheAuthorizeURL(t *testing.T) {
 	}
 }
 
+func TestOIDC_16_TheLoginAsksHowTheUserSignsIn(t *testing.T) {
+	t.Parallel()
+	r := loginRequest()
+	r.ACRValues, r.Prompt = []string{"urn:gold", "urn:silver"}, "login"
+	r.Extra = []Parameter{{"prompt", "none"}, {"acr_values", "urn:none"}}
+	q := authorize(t, newAuthority(), r).Query()
+	if q.Get("acr_values") != "urn:gold urn:silver" || q.Get("prompt") != "login" {
+		t.Errorf("got %v", q)
+	}
+	if plain := authorize(t, newAuthority(), loginRequest()).Query(); plain.Has("acr_values") || plain.Has("prompt") {
+		t.Errorf("empty values are sent: %v", plain)
+	}
+}
+
 func TestExtraParametersOverrideNothing(t *testing.T) {
 	t.Parallel()
 	r := loginRequest()

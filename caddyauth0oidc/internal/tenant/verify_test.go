@@ -208,6 +208,33 @@ func TestOIDC_16_MaxAgeNeedsARecentAuthTime(t *testing.T) {
 	}
 }
 
+// prompt=login can be taken out of the address by the user.
+func TestOIDC_16_CredentialsAreOfThisLogin(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	tn := newTestTenant(t, newAuthority(), c.Now)
+	began := c.Now().Add(-5 * time.Minute)
+	for name, tt := range map[string]struct {
+		authTime any
+		refused  bool
+	}{
+		"after the login began":           {began.Add(time.Minute).Unix(), false},
+		"before it, as clocks may differ": {began.Add(-30 * time.Second).Unix(), false},
+		"before it":                       {began.Add(-2 * time.Minute).Unix(), true},
+		"in future":                       {c.Now().Add(2 * time.Minute).Unix(), true},
+		"missing":                         {nil, true},
+		"text":                            {"1780000000", true},
+	} {
+		raw := mint(rsaOne(), rs256, idToken(c.Now(), object{"auth_time": tt.authTime}))
+		_, err := tn.VerifyIDToken(t.Context(), testApp, raw, Check{Nonce: testNonce, ProvenSince: began})
+		if tt.refused {
+			wantInvalid(t, err, "auth_time")
+		} else if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestTOK_09_ANonceIsAlwaysRequired(t *testing.T) {
 	t.Parallel()
 	c := newClock()
