@@ -56,7 +56,7 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) e
 	return owner.startLogin(w, r, v, login{
 		returnTo:   h.localReturnTo(r, query["return_to"]),
 		connection: connection,
-		attempt:    h.nextAttempt(r, v),
+		attempt:    owner.nextAttempt(r, v),
 		params:     params,
 	})
 }
