@@ -1,6 +1,8 @@
 #!/bin/sh
-# Makes sure that the programs of the end-to-end tests are there: Chromium and
-# php-fpm, from Debian's packages. Nothing is fetched when both are.
+# Makes sure that the programs of the end-to-end tests are there: Chromium and the
+# servers of applications, from Debian's packages. Nothing is fetched when all are.
+# These packages bring programs alone: apache2 and tomcat10 would start a service,
+# each on a port of its own.
 set -eu
 
 # Debian adds the version to the name of php-fpm, and puts it where the PATH of
@@ -10,6 +12,11 @@ missing() {
 	command -v chromium >/dev/null || packages="chromium"
 	set -- /usr/sbin/php-fpm*
 	test -x "$1" || packages="$packages php-fpm"
+	test -e /usr/lib/apache2/modules/mod_cgid.so || packages="$packages apache2-bin"
+	test -x /usr/bin/perl && /usr/bin/perl -MJSON::PP -e 1 2>/dev/null || packages="$packages perl"
+	test -x /usr/bin/gunicorn || packages="$packages gunicorn"
+	test -x /usr/bin/java || packages="$packages default-jre-headless"
+	test -e /usr/share/java/tomcat10-catalina.jar || packages="$packages libtomcat10-java"
 	echo "$packages"
 }
 

@@ -1,0 +1,129 @@
+package e2e
+
+import (
+	"strings"
+)
+
+// forgery is an attack of which there are several spellings; each is one or more
+// lines of headers.
+type forgery struct {
+	id    string
+	lines [][]string
+}
+
+// refusedLines are no headers, and Caddy says so.
+var refusedLines = []string{
+	"X-Auth0-User-Id : " + marker, "X-Auth0-User-Id\t: " + marker, "X Auth0 User Id: " + marker,
+	"X-Auth0-User-Id\x00: " + marker, "X-Auth0-User-Id", "(X-Auth0-User-Id): " + marker,
+	"X-Auth0-User-Id: " + marker + "\x00", "X-Äuth0-User-Id: " + marker,
+}
+
+// keptLines are headers of nobody else's, although they look like ours. HDR-06.
+var keptLines = []string{"XX-Auth0-User-Id: kept one", "X-Auth00-User-Id: kept two", "X-Auth-User-Id: kept three"}
+
+// forgeries are those of the preset auth0, whose prefix is ours under every preset,
+// and those of the headers of the setting.
+func forgeries(s headerSetting) []forgery {
+	all := forgeriesOf("X-Auth0-User-Id")
+	for i, f := range forgeriesOf(s.id, s.name2) {
+		if s.id != "X-Auth0-User-Id" {
+			all[i].lines = append(all[i].lines, f.lines...)
+		}
+	}
+	return append(all,
+		forgery{"HDR_06", single("X-Auth0-User-Id-2", "X-Auth0-Anything", "x_auth0_", "X-Auth0-", "X.Auth0.User-Id.Admin")},
+		// No user has an organization, and nobody without a session has a claim.
+		forgery{"HDR_08", single("X-Auth0-Org-Id", "X_Auth0_Org_Id", "x.auth0.org.id", "X-Auth0-Profile")},
+		forgery{"HDR_54", single(ownedSpellings(s)...)},
+	)
+}
+
+// forgeriesOf spells the headers in all ways that some server takes for the names.
+func forgeriesOf(names ...string) []forgery {
+	all := []forgery{{id: "HDR_01"}, {id: "HDR_02"}, {id: "HDR_03"}, {id: "HDR_04"}, {id: "HDR_05"}, {id: "HDR_07"}}
+	for _, name := range names {
+		line := name + ": " + marker
+		under, dots := strings.ReplaceAll(name, "-", "_"), strings.ReplaceAll(name, "-", ".")
+		for i, lines := range [][][]string{
+			{{line}, {name + ":" + marker}, {name + ":  \t" + marker + " \t"}, {name + ":\r\n " + marker}, {name + ":", line}},
+			single(strings.ToLower(name), strings.ToUpper(name), swapped(name)),
+			single(mixed(name, '_')...),
+			single(mixed(name, '.')...),
+			single(replaced(name, "!#$%&'*+^`|~")...),
+			{{line, line}, {line, name + ":", line}, {line, under + ": " + marker, dots + ": " + marker, line}},
+		} {
+			all[i].lines = append(all[i].lines, lines...)
+		}
+	}
+	return all
+}
+
+// ownedSpellings are those of the further headers of a setting. REMOTE_USER and
+// AUTH_TYPE are variables of CGI that no header may set.
+func ownedSpellings(s headerSetting) []string {
+	var all []string
+	for _, name := range s.owned {
+		all = append(all, name, strings.ToLower(name))
+		all = append(append(all, mixed(name, '_')...), mixed(name, '.')...)
+		all = append(all, replaced(name, "~")...)
+	}
+	return all
+}
+
+// single makes each name a forged header that is sent alone.
+func single(names ...string) [][]string {
+	lines := make([][]string, 0, len(names))
+	for _, name := range names {
+		lines = append(lines, []string{name + ": " + marker})
+	}
+	return lines
+}
+
+// mixed puts the byte in place of one hyphen or more.
+func mixed(name string, b byte) []string {
+	parts := strings.Split(name, "-")
+	var all []string
+	for set := 1; set < 1<<(len(parts)-1); set++ {
+		var mixture strings.Builder
+		for i, part := range parts {
+			switch {
+			case i == 0:
+			case set&(1<<(i-1)) != 0:
+				mixture.WriteByte(b)
+			default:
+				mixture.WriteByte('-')
+			}
+			mixture.WriteString(part)
+		}
+		all = append(all, mixture.String())
+	}
+	return all
+}
+
+// replaced puts each byte in place of all hyphens.
+func replaced(name, bytes string) []string {
+	all := make([]string, 0, len(bytes))
+	for _, b := range bytes {
+		all = append(all, strings.ReplaceAll(name, "-", string(b)))
+	}
+	return all
+}
+
+// swapped changes the case of every second byte.
+func swapped(name string) string {
+	b := []byte(strings.ToLower(name))
+	for i := 0; i < len(b); i += 2 {
+		b[i] = strings.ToUpper(name)[i]
+	}
+	return string(b)
+}
+
+// folded is how the most careless of applications compares names.
+func folded(name string) string {
+	return strings.Map(func(r rune) rune {
+		if 'a' <= r && r <= 'z' || '0' <= r && r <= '9' {
+			return r
+		}
+		return '_'
+	}, strings.ToLower(name))
+}
