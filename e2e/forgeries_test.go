@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -9,6 +10,14 @@ import (
 type forgery struct {
 	id    string
 	lines [][]string
+	stays []string // headers that are nobody's: applications have them as they are sent
+}
+
+// mayReach reports whether the variable is a header that is nobody's.
+func (f forgery) mayReach(server served, v variable) bool {
+	return slices.ContainsFunc(f.stays, func(header string) bool {
+		return slices.ContainsFunc(server.header(header), func(place string) bool { return folded(place) == folded(v.place()) })
+	})
 }
 
 // refusedLines are no headers, and Caddy says so.
@@ -24,17 +33,30 @@ var keptLines = []string{"XX-Auth0-User-Id: kept one", "X-Auth00-User-Id: kept t
 // forgeries are those of the preset auth0, whose prefix is ours under every preset,
 // and those of the headers of the setting.
 func forgeries(s headerSetting) []forgery {
-	all := forgeriesOf("X-Auth0-User-Id")
-	for i, f := range forgeriesOf(s.id, s.name2) {
-		if s.id != "X-Auth0-User-Id" {
-			all[i].lines = append(all[i].lines, f.lines...)
+	const user = "X-Auth0-User-Id"
+	spelled := []string{user}
+	for _, name := range append([]string{s.name}, s.user...) {
+		if name != user {
+			spelled = append(spelled, name)
 		}
 	}
-	return append(all,
-		forgery{"HDR_06", single("X-Auth0-User-Id-2", "X-Auth0-Anything", "x_auth0_", "X-Auth0-", "X.Auth0.User-Id.Admin")},
-		// No user has an organization, and nobody without a session has a claim.
-		forgery{"HDR_08", single("X-Auth0-Org-Id", "X_Auth0_Org_Id", "x.auth0.org.id", "X-Auth0-Profile")},
-		forgery{"HDR_54", single(ownedSpellings(s)...)},
+	var owned []string
+	for _, name := range s.owned {
+		owned = append(append(owned, strings.ToLower(name)), replaced(name, "-_.~")...)
+	}
+	cgi := forgery{id: "HDR_54 variables of CGI"}
+	for _, name := range []string{"Remote-User", "Auth-Type"} {
+		cgi.lines = append(cgi.lines, single(replaced(name, "-_.")...)...)
+		if !slices.Contains(s.user, name) {
+			cgi.stays = append(cgi.stays, name)
+		}
+	}
+	return append(forgeriesOf(spelled...),
+		forgery{id: "HDR_06", lines: single("X-Auth0-User-Id-2", "X-Auth0-Anything", "x_auth0_", "X-Auth0-", "X.Auth0.User-Id.Admin")},
+		// No user has an organization, or wants the whole profile to be sent.
+		forgery{id: "HDR_08", lines: single("X-Auth0-Org-Id", "X_Auth0_Org_Id", "x.auth0.org.id", "X-Auth0-Profile")},
+		forgery{id: "HDR_54 headers of other proxies", lines: single(owned...)},
+		cgi,
 	)
 }
 
@@ -54,18 +76,6 @@ func forgeriesOf(names ...string) []forgery {
 		} {
 			all[i].lines = append(all[i].lines, lines...)
 		}
-	}
-	return all
-}
-
-// ownedSpellings are those of the further headers of a setting. REMOTE_USER and
-// AUTH_TYPE are variables of CGI that no header may set.
-func ownedSpellings(s headerSetting) []string {
-	var all []string
-	for _, name := range s.owned {
-		all = append(all, name, strings.ToLower(name))
-		all = append(append(all, mixed(name, '_')...), mixed(name, '.')...)
-		all = append(all, replaced(name, "~")...)
 	}
 	return all
 }

@@ -13,7 +13,6 @@ missing() {
 	set -- /usr/sbin/php-fpm*
 	test -x "$1" || packages="$packages php-fpm"
 	test -e /usr/lib/apache2/modules/mod_cgid.so || packages="$packages apache2-bin"
-	test -x /usr/bin/perl && /usr/bin/perl -MJSON::PP -e 1 2>/dev/null || packages="$packages perl"
 	test -x /usr/bin/gunicorn || packages="$packages gunicorn"
 	test -x /usr/bin/java || packages="$packages default-jre-headless"
 	test -e /usr/share/java/tomcat10-catalina.jar || packages="$packages libtomcat10-java"

@@ -12,24 +12,38 @@ import (
 
 // headerSetting is a block of headers, and what applications see by it.
 type headerSetting struct {
-	name  string
-	block string // of the directive headers
-	name2 string // header with the user's name
-	id    string // header with the user's id
+	title  string
+	block  string // the directive headers
+	decode string // how applications read the headers; testdata/servers/README.md has the ways
 
-	decode string // how applications read the headers; the ways are in testdata/servers/README.md
-
+	name  string   // header with the user's name
+	user  []string // headers with what identifies the user
+	byID  bool     // that is the user's id, and not the email address
 	owned []string // further headers that clients may not send
-	knows bool     // whether the headers of the preset auth0 are there
 }
 
-// headerSettings: one row is all that a further setting needs.
+// headerSettings: one row is all that a further setting needs. Those of the second
+// are what HDR-54 lists.
 var headerSettings = []headerSetting{
-	{name: "default", name2: "X-Auth0-Name", id: "X-Auth0-User-Id", decode: "raw", knows: true},
+	{title: "default", decode: "raw", name: "X-Auth0-Name", user: []string{"X-Auth0-User-Id"}, byID: true},
 	{
-		name:  "lines",
-		block: "headers {\n\t\t\tpreset none\n\t\t\tRemote-User id\n\t\t\tRemote-Name name\n\t\t\tX-WEBAUTH-EMAIL email\n\t\t}",
-		name2: "Remote-Name", id: "Remote-User", decode: "raw", owned: []string{"Remote-Name", "X-WEBAUTH-EMAIL"},
+		title: "lines",
+		block: `headers {
+			preset none
+			Remote-User id
+			X-Remote-User id
+			Remote-Name name
+			X-Forwarded-User nickname
+			X-Forwarded-Email email
+			X-Forwarded-Groups groups
+			X-WEBAUTH-USER nickname
+			SM_USER nickname
+			OIDC_CLAIM_email email
+		}`,
+		decode: "raw", name: "Remote-Name", user: []string{"Remote-User", "X-Remote-User"}, byID: true,
+		owned: []string{
+			"X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups", "X-WEBAUTH-USER", "SM-USER", "OIDC-CLAIM-email",
+		},
 	},
 }
 
@@ -52,16 +66,19 @@ func TestServers(t *testing.T) {
 	t.Parallel()
 	servers := startServers(t)
 	for _, s := range headerSettings {
-		t.Run(s.name, func(t *testing.T) {
+		t.Run(s.title, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, "http", func(_ *testing.T, w *world) string { return w.serversSite(s, servers) })
-			visitors := w.visitors(t)
+			visitors := w.visitors(t, s)
 			t.Run("HDR_21", func(t *testing.T) { w.assertNames(t, s, servers) })
 			for _, server := range servers {
 				t.Run(server.name, func(t *testing.T) {
 					t.Parallel()
 					for _, v := range visitors {
-						t.Run(v.name, func(t *testing.T) { w.assertNothingForged(t, s, server, v) })
+						t.Run(v.name, func(t *testing.T) {
+							t.Parallel()
+							w.assertNothingForged(t, s, server, v)
+						})
 					}
 				})
 			}
@@ -104,7 +121,7 @@ func (w *world) assertNames(t *testing.T, s headerSetting, servers []served) {
 			w.signIn(b, "/auth/login?return_to=/", user)
 			for _, server := range servers {
 				answer := w.report(t, s, server, b, nil)
-				for _, place := range server.header(s.name2) {
+				for _, place := range server.header(s.name) {
 					assertSays(t, answer, place, n.name, s.decode)
 				}
 			}
@@ -142,27 +159,33 @@ func shown(all []variable) string {
 type visitor struct {
 	name    string
 	browser *auth0sim.Browser
-	user    string // id, empty without a session
+	user    string // what identifies the user, empty without a session
 }
 
-func (w *world) visitors(t *testing.T) []visitor {
+func (w *world) visitors(t *testing.T, s headerSetting) []visitor {
 	t.Helper()
 	signedIn := w.browser()
 	w.signIn(signedIn, "/auth/login?return_to=/", w.pair.User)
-	return []visitor{{"signed in", signedIn, w.pair.MasterUserID(w.pair.User)}, {"signed out", w.browser(), ""}}
+	user := w.pair.User.Email
+	if s.byID {
+		user = w.pair.MasterUserID(w.pair.User)
+	}
+	return []visitor{{"signed in", signedIn, user}, {"signed out", w.browser(), ""}}
 }
 
 // assertNothingForged sends each forgery alone, because one may hide another, and
-// then all that belong together.
+// then all that belong together. None of them changes what the application knows.
 func (w *world) assertNothingForged(t *testing.T, s headerSetting, server served, v visitor) {
+	clean := w.report(t, s, server, v.browser, nil)
+	assertUser(t, clean, s, server, v)
 	for _, f := range forgeries(s) {
 		t.Run(f.id, func(t *testing.T) {
 			var all []string
 			for _, lines := range f.lines {
-				w.assertForgery(t, s, server, v, lines)
+				w.assertForgery(t, s, server, v, f, lines, clean)
 				all = append(all, lines...)
 			}
-			w.assertForgery(t, s, server, v, all)
+			w.assertForgery(t, s, server, v, f, all, clean)
 		})
 	}
 	for _, line := range refusedLines {
@@ -174,36 +197,77 @@ func (w *world) assertNothingForged(t *testing.T, s headerSetting, server served
 	for _, line := range keptLines { // without which nothing forged would be seen either
 		name, value, _ := strings.Cut(line, ": ")
 		for _, place := range server.header(name) {
-			assertSays(t, answer, place, value, "")
+			if found := answer.only(place); len(found) != 1 || found[0].Text != value {
+				t.Errorf("%s: %s is %s, want %q", answer.Server, place, shown(found), value)
+			}
 		}
 	}
 }
 
-// assertForgery wants no variable with what is forged, the user's id where it
-// belongs and nowhere else, and without a session no header of ours.
-func (w *world) assertForgery(t *testing.T, s headerSetting, server served, v visitor, lines []string) {
+// assertUser wants what identifies the user where it belongs, once, and nowhere
+// else; and without a session no header of ours.
+func assertUser(t *testing.T, answer report, s headerSetting, server served, v visitor) {
 	t.Helper()
-	answer := w.report(t, s, server, v.browser, lines)
 	var saw, want []string
 	for _, one := range answer.Variables {
-		if strings.Contains(one.Name+one.bytes(t), marker) {
-			t.Errorf("%s: %q reached it as %s", answer.Server, lines, shown([]variable{one}))
-		}
-		if v.user == "" && strings.Contains(folded(one.Name), "x_auth0_") {
-			t.Errorf("%s: without a session it has %s", answer.Server, shown([]variable{one}))
-		}
-		if v.user != "" && one.says(t, v.user) {
+		switch {
+		case v.user != "" && one.says(t, v.user):
 			saw = append(saw, folded(one.place()))
+		case v.user == "" && s.owns(one.Name) && one.Text != "":
+			t.Errorf("%s: without a session it has %s", answer.Server, shown([]variable{one}))
 		}
 	}
 	if v.user != "" {
-		for _, place := range append(server.header(s.id), server.user...) {
-			want = append(want, folded(place))
+		for _, header := range s.user {
+			want = append(want, server.header(header)...)
 		}
+		if s.byID {
+			want = append(want, server.user...)
+		}
+	}
+	for i := range want {
+		want[i] = folded(want[i])
 	}
 	slices.Sort(saw)
 	slices.Sort(want)
 	if !slices.Equal(saw, want) {
-		t.Errorf("%s: with %q the user is in %q, want %q", answer.Server, lines, saw, want)
+		t.Errorf("%s: the user is in %q, want %q", answer.Server, saw, want)
 	}
+}
+
+// assertForgery wants nothing of what is forged anywhere, and what is ours as it is
+// in the clean answer.
+func (w *world) assertForgery(t *testing.T, s headerSetting, server served, v visitor, f forgery, lines []string, clean report) {
+	t.Helper()
+	answer := w.report(t, s, server, v.browser, lines)
+	for _, one := range answer.Variables {
+		if strings.Contains(one.Name+one.bytes(t), marker) && !f.mayReach(server, one) {
+			t.Errorf("%s: %q reached it as %s", answer.Server, lines, shown([]variable{one}))
+		}
+	}
+	if saw, want := s.identity(f, server, answer), s.identity(f, server, clean); !slices.Equal(saw, want) {
+		t.Errorf("%s: with %q it knows %q, want %q", answer.Server, lines, saw, want)
+	}
+}
+
+// owns reports whether some application takes the variable for a header of ours,
+// or for the user of the server.
+func (s headerSetting) owns(variable string) bool {
+	name := strings.TrimPrefix(folded(variable), "http_")
+	if strings.HasPrefix(name, "x_auth0_") || name == "remote_user" || name == "auth_type" {
+		return true
+	}
+	return slices.ContainsFunc(slices.Concat(s.user, s.owned, []string{s.name}), func(header string) bool { return folded(header) == name })
+}
+
+// identity is all that is ours in an answer, but for what a forgery may reach.
+func (s headerSetting) identity(f forgery, server served, answer report) []string {
+	var all []string
+	for _, one := range answer.Variables {
+		if s.owns(one.Name) && !f.mayReach(server, one) {
+			all = append(all, one.place()+" "+one.Hex)
+		}
+	}
+	slices.Sort(all)
+	return all
 }
