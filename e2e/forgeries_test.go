@@ -30,16 +30,34 @@ var refusedLines = []string{
 // keptLines are headers of nobody else's, although they look like ours. HDR-06.
 var keptLines = []string{"XX-Auth0-User-Id: kept one", "X-Auth00-User-Id: kept two", "X-Auth-User-Id: kept three"}
 
-// forgeries are those of the preset auth0, whose prefix is ours under every preset,
-// and those of the headers of the setting.
-func forgeries(s headerSetting) []forgery {
-	const user = "X-Auth0-User-Id"
-	spelled := []string{user}
+// nobodys begins headers that no setting has.
+const nobodys = "X-Nobodys"
+
+// spelled are the headers of the preset auth0, whose prefix is ours under every
+// preset, and of the setting: those that are forged in every way.
+func spelled(s headerSetting) []string {
+	all := []string{"X-Auth0-User-Id"}
 	for _, name := range append([]string{s.name}, s.user...) {
-		if name != user {
-			spelled = append(spelled, name)
+		if !slices.Contains(all, name) {
+			all = append(all, name)
 		}
 	}
+	return all
+}
+
+// aliasOptions make Caddy pass the spellings with underscores and dots, and drop
+// those with hyphens alone.
+func aliasOptions(s headerSetting) string {
+	names := slices.Concat(spelled(s), s.owned, []string{"Remote-User", "Auth-Type", "X-Auth0-Org-Id"})
+	unders, dots := []string{nobodys + "_*"}, []string{nobodys + ".*"}
+	for _, name := range names {
+		unders, dots = append(unders, mixed(name, '_')...), append(dots, mixed(name, '.')...)
+	}
+	return "expected_underscore_headers " + strings.Join(unders, " ") + "\n\t\texpected_dot_headers " + strings.Join(dots, " ")
+}
+
+// forgeries are all attacks on the setting.
+func forgeries(s headerSetting) []forgery {
 	var owned []string
 	for _, name := range s.owned {
 		owned = append(append(owned, strings.ToLower(name)), replaced(name, "-_.~")...)
@@ -51,13 +69,30 @@ func forgeries(s headerSetting) []forgery {
 			cgi.stays = append(cgi.stays, name)
 		}
 	}
-	return append(forgeriesOf(spelled...),
+	all := append(forgeriesOf(spelled(s)...),
 		forgery{id: "HDR_06", lines: single("X-Auth0-User-Id-2", "X-Auth0-Anything", "x_auth0_", "X-Auth0-", "X.Auth0.User-Id.Admin")},
 		// No user has an organization, or wants the whole profile to be sent.
 		forgery{id: "HDR_08", lines: single("X-Auth0-Org-Id", "X_Auth0_Org_Id", "x.auth0.org.id", "X-Auth0-Profile")},
 		forgery{id: "HDR_54 headers of other proxies", lines: single(owned...)},
 		cgi,
 	)
+	if s.aliases {
+		return aliasesAmong(all)
+	}
+	return all
+}
+
+// aliasesAmong leaves what Caddy does not pass by itself.
+func aliasesAmong(all []forgery) []forgery {
+	for i := range all {
+		all[i].lines = slices.DeleteFunc(all[i].lines, func(lines []string) bool {
+			return !slices.ContainsFunc(lines, func(line string) bool {
+				name, _, _ := strings.Cut(line, ":")
+				return strings.ContainsAny(name, "_.")
+			})
+		})
+	}
+	return slices.DeleteFunc(all, func(f forgery) bool { return len(f.lines) == 0 })
 }
 
 // forgeriesOf spells the headers in all ways that some server takes for the names.

@@ -20,6 +20,8 @@ type headerSetting struct {
 	user  []string // headers with what identifies the user
 	byID  bool     // that is the user's id, and not the email address
 	owned []string // further headers that clients may not send
+
+	aliases bool // Caddy is told to let underscores and dots pass, which it does not by itself
 }
 
 // headerSettings: one row is all that a further setting needs. Those of the second
@@ -61,7 +63,8 @@ var names = []struct{ id, name string }{
 	{"base64", "YWRtaW4"},
 }
 
-// Every server starts once, and every setting has a Caddy in front of all of them.
+// Every server starts once, and every setting has a Caddy in front of all of them,
+// and one that leaves aliases to the module.
 func TestServers(t *testing.T) {
 	t.Parallel()
 	servers := startServers(t)
@@ -69,19 +72,18 @@ func TestServers(t *testing.T) {
 		t.Run(s.title, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, "http", func(_ *testing.T, w *world) string { return w.serversSite(s, servers) })
-			visitors := w.visitors(t, s)
 			t.Run("HDR_21", func(t *testing.T) { w.assertNames(t, s, servers) })
-			for _, server := range servers {
-				t.Run(server.name, func(t *testing.T) {
-					t.Parallel()
-					for _, v := range visitors {
-						t.Run(v.name, func(t *testing.T) {
-							t.Parallel()
-							w.assertNothingForged(t, s, server, v)
-						})
-					}
-				})
-			}
+			w.eachVisitor(t, s, servers, w.assertNothingForged)
+		})
+		t.Run(s.title+", aliases pass Caddy", func(t *testing.T) {
+			t.Parallel()
+			open := s
+			open.aliases = true
+			w := newWorld(t, "http", func(_ *testing.T, w *world) string {
+				w.options = aliasOptions(open)
+				return w.serversSite(open, servers)
+			})
+			w.eachVisitor(t, open, servers, w.assertNothingForged)
 		})
 	}
 }
@@ -162,41 +164,59 @@ type visitor struct {
 	user    string // what identifies the user, empty without a session
 }
 
-func (w *world) visitors(t *testing.T, s headerSetting) []visitor {
-	t.Helper()
+// eachVisitor tries every server, signed in and signed out.
+func (w *world) eachVisitor(t *testing.T, s headerSetting, servers []served, try func(*testing.T, attempt)) {
 	signedIn := w.browser()
 	w.signIn(signedIn, "/auth/login?return_to=/", w.pair.User)
 	user := w.pair.User.Email
 	if s.byID {
 		user = w.pair.MasterUserID(w.pair.User)
 	}
-	return []visitor{{"signed in", signedIn, user}, {"signed out", w.browser(), ""}}
+	for _, v := range []visitor{{"signed in", signedIn, user}, {"signed out", w.browser(), ""}} {
+		for _, server := range servers {
+			t.Run(server.name+" "+v.name, func(t *testing.T) {
+				t.Parallel()
+				try(t, attempt{s, server, v, w.report(t, s, server, v.browser, nil)})
+			})
+		}
+	}
+}
+
+// attempt is what does not change from one forgery to the next.
+type attempt struct {
+	headerSetting
+	server  served
+	visitor visitor
+	clean   report // without anything forged
 }
 
 // assertNothingForged sends each forgery alone, because one may hide another, and
-// then all that belong together. None of them changes what the application knows.
-func (w *world) assertNothingForged(t *testing.T, s headerSetting, server served, v visitor) {
-	clean := w.report(t, s, server, v.browser, nil)
-	assertUser(t, clean, s, server, v)
-	for _, f := range forgeries(s) {
+// then all that belong together.
+func (w *world) assertNothingForged(t *testing.T, a attempt) {
+	assertUser(t, a)
+	for _, f := range forgeries(a.headerSetting) {
 		t.Run(f.id, func(t *testing.T) {
 			var all []string
 			for _, lines := range f.lines {
-				w.assertForgery(t, s, server, v, f, lines, clean)
+				w.assertForgery(t, a, f, lines)
 				all = append(all, lines...)
 			}
-			w.assertForgery(t, s, server, v, f, all, clean)
+			w.assertForgery(t, a, f, all)
 		})
 	}
+	if a.aliases {
+		w.assertAliasesPass(t, a)
+		return
+	}
 	for _, line := range refusedLines {
-		if status, body := w.sendLines(t, v.browser, "/"+server.name+"/", []string{line}); status != http.StatusBadRequest {
+		if status, body := w.sendLines(t, a.visitor.browser, "/"+a.server.name+"/", []string{line}); status != http.StatusBadRequest {
 			t.Errorf("%q: %d %s, want it to be refused", line, status, body)
 		}
 	}
-	answer := w.report(t, s, server, v.browser, keptLines)
+	answer := w.report(t, a.headerSetting, a.server, a.visitor.browser, keptLines)
 	for _, line := range keptLines { // without which nothing forged would be seen either
 		name, value, _ := strings.Cut(line, ": ")
-		for _, place := range server.header(name) {
+		for _, place := range a.server.header(name) {
 			if found := answer.only(place); len(found) != 1 || found[0].Text != value {
 				t.Errorf("%s: %s is %s, want %q", answer.Server, place, shown(found), value)
 			}
@@ -204,25 +224,39 @@ func (w *world) assertNothingForged(t *testing.T, s headerSetting, server served
 	}
 }
 
-// assertUser wants what identifies the user where it belongs, once, and nowhere
-// else; and without a session no header of ours.
-func assertUser(t *testing.T, answer report, s headerSetting, server served, v visitor) {
+// assertAliasesPass wants those of nobody's headers to reach the application, unless
+// its server drops them: otherwise it was Caddy who dropped what is forged.
+func (w *world) assertAliasesPass(t *testing.T, a attempt) {
 	t.Helper()
-	var saw, want []string
-	for _, one := range answer.Variables {
-		switch {
-		case v.user != "" && one.says(t, v.user):
-			saw = append(saw, folded(one.place()))
-		case v.user == "" && s.owns(one.Name) && one.Text != "":
-			t.Errorf("%s: without a session it has %s", answer.Server, shown([]variable{one}))
+	for _, name := range []string{nobodys + "_Under", nobodys + ".Dot"} {
+		answer := w.report(t, a.headerSetting, a.server, a.visitor.browser, single(name)[0])
+		reached := slices.ContainsFunc(answer.Variables, func(v variable) bool { return v.Text == marker })
+		if reached == a.server.strict {
+			t.Errorf("%s: %s reached it: %t, want %t", answer.Server, name, reached, !a.server.strict)
 		}
 	}
-	if v.user != "" {
-		for _, header := range s.user {
-			want = append(want, server.header(header)...)
+}
+
+// assertUser wants what identifies the user where it belongs, once, and nowhere
+// else; and without a session no header of ours.
+func assertUser(t *testing.T, a attempt) {
+	t.Helper()
+	var saw, want []string
+	user := a.visitor.user
+	for _, one := range a.clean.Variables {
+		switch {
+		case user != "" && one.says(t, user):
+			saw = append(saw, folded(one.place()))
+		case user == "" && a.owns(one.Name) && one.Text != "":
+			t.Errorf("%s: without a session it has %s", a.clean.Server, shown([]variable{one}))
 		}
-		if s.byID {
-			want = append(want, server.user...)
+	}
+	if user != "" {
+		for _, header := range a.user {
+			want = append(want, a.server.header(header)...)
+		}
+		if a.byID {
+			want = append(want, a.server.user...)
 		}
 	}
 	for i := range want {
@@ -231,21 +265,21 @@ func assertUser(t *testing.T, answer report, s headerSetting, server served, v v
 	slices.Sort(saw)
 	slices.Sort(want)
 	if !slices.Equal(saw, want) {
-		t.Errorf("%s: the user is in %q, want %q", answer.Server, saw, want)
+		t.Errorf("%s: the user is in %q, want %q", a.clean.Server, saw, want)
 	}
 }
 
 // assertForgery wants nothing of what is forged anywhere, and what is ours as it is
 // in the clean answer.
-func (w *world) assertForgery(t *testing.T, s headerSetting, server served, v visitor, f forgery, lines []string, clean report) {
+func (w *world) assertForgery(t *testing.T, a attempt, f forgery, lines []string) {
 	t.Helper()
-	answer := w.report(t, s, server, v.browser, lines)
+	answer := w.report(t, a.headerSetting, a.server, a.visitor.browser, lines)
 	for _, one := range answer.Variables {
-		if strings.Contains(one.Name+one.bytes(t), marker) && !f.mayReach(server, one) {
+		if strings.Contains(one.Name+one.bytes(t), marker) && !f.mayReach(a.server, one) {
 			t.Errorf("%s: %q reached it as %s", answer.Server, lines, shown([]variable{one}))
 		}
 	}
-	if saw, want := s.identity(f, server, answer), s.identity(f, server, clean); !slices.Equal(saw, want) {
+	if saw, want := a.identity(f, answer), a.identity(f, a.clean); !slices.Equal(saw, want) {
 		t.Errorf("%s: with %q it knows %q, want %q", answer.Server, lines, saw, want)
 	}
 }
@@ -261,10 +295,10 @@ func (s headerSetting) owns(variable string) bool {
 }
 
 // identity is all that is ours in an answer, but for what a forgery may reach.
-func (s headerSetting) identity(f forgery, server served, answer report) []string {
+func (a attempt) identity(f forgery, answer report) []string {
 	var all []string
 	for _, one := range answer.Variables {
-		if s.owns(one.Name) && !f.mayReach(server, one) {
+		if a.owns(one.Name) && !f.mayReach(a.server, one) {
 			all = append(all, one.place()+" "+one.Hex)
 		}
 	}

@@ -23,6 +23,7 @@ type served struct {
 
 	header func(name string) []string // the places where the application has a header
 	user   []string                   // further places where it has the user
+	strict bool                       // the server itself drops names with other bytes than letters, digits and hyphens
 }
 
 // startServers starts every server, the slowest first, and waits for all of them.
@@ -34,7 +35,7 @@ func startServers(t *testing.T) []served {
 		servedByPHP(t),
 		{
 			name: "cgi", route: "reverse_proxy " + startApache(t),
-			header: func(name string) []string { return []string{"%ENV " + cgiName(name)} },
+			header: func(name string) []string { return []string{"%ENV " + cgiName(name)} }, strict: true,
 		},
 		{
 			name: "wsgi", route: "reverse_proxy " + gunicorn(),

@@ -38,12 +38,13 @@ type world struct {
 	folder   string // of Caddy
 
 	environment []string // that the site refers to
+	options     string   // of Caddy's servers, besides the protocols
 	socket      *os.File // on which Caddy listens
 	caddy       *process
 }
 
-// siteOf writes the site block, and sets the environment that it refers to,
-// once the addresses are known.
+// siteOf writes the site block, and sets the environment that it refers to and the
+// options, once the addresses are known.
 type siteOf func(*testing.T, *world) string
 
 // newWorld starts everything; scheme is that of the site.
@@ -67,7 +68,8 @@ func newWorld(t *testing.T, scheme string, site siteOf) *world {
 	w.upstream = upstream.Listener.Addr().String()
 	// Files of secrets mostly end with a line break.
 	w.write("auth0_client_secret", w.pair.App.ClientSecret+"\n")
-	w.write("Caddyfile", globalOptions+"\n"+site(t, w))
+	block := site(t, w)
+	w.write("Caddyfile", fmt.Sprintf(globalOptions, w.options)+"\n"+block)
 	w.startCaddy()
 	return w
 }
@@ -84,6 +86,7 @@ const globalOptions = `{
 	}
 	servers {
 		protocols h1 h2
+		%s
 	}
 }
 `
