@@ -73,6 +73,9 @@ func TestServers(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, "http", func(_ *testing.T, w *world) string { return w.serversSite(s, servers) })
 			t.Run("HDR_21", func(t *testing.T) { w.assertNames(t, s, servers) })
+			if s.block == "" {
+				t.Run("HDR_21 decoders", func(t *testing.T) { w.assertDecoders(t, servers) })
+			}
 			w.eachVisitor(t, s, servers, w.assertNothingForged)
 		})
 		t.Run(s.title+", aliases pass Caddy", func(t *testing.T) {
