@@ -9,7 +9,7 @@ check:
 test:
 	go test -race ./...
 
-# A real browser and php-fpm in front of a Caddy that xcaddy built.
+# A real browser before, and application servers behind, a Caddy that xcaddy built.
 e2e: build
 	sh e2e/install.sh
 	go test -C e2e -count=1 ./...

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -54,22 +55,19 @@ func startFPM(t *testing.T) string {
 	fpm := start(t, fpmPath(t), []string{"-F", "-R", "-y", config}, func(cmd *exec.Cmd) {
 		cmd.Dir, cmd.Stdout, cmd.Stderr = folder, output, output
 	})
-	ctx, cancel := fpm.during(20 * time.Second)
-	defer cancel()
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for {
+	socket := filepath.Join(folder, "s")
+	err = fpm.await(20*time.Second, func(ctx context.Context) error {
 		var dialer net.Dialer
-		if conn, err := dialer.DialContext(ctx, "unix", filepath.Join(folder, "s")); err == nil {
-			_ = conn.Close()
-			return filepath.Join(folder, "s")
+		conn, err := dialer.DialContext(ctx, "unix", socket)
+		if err != nil {
+			return fmt.Errorf("connecting: %w", err)
 		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			t.Fatalf("php-fpm does not listen:\n%s", readFile(t, filepath.Join(folder, "output")))
-		}
+		return conn.Close()
+	})
+	if err != nil {
+		t.Fatalf("php-fpm does not listen: %v\n%s", err, readFile(t, filepath.Join(folder, "output")))
 	}
+	return socket
 }
 
 // server asks PHP for its $_SERVER.
