@@ -155,6 +155,8 @@ var settings = map[string]setting{
 	"secret":          list(func(h *Handler) *[]string { return &h.Secrets }, checkSecrets),
 	"session":         (*Handler).parseSession,
 	"unauthenticated": text(func(h *Handler) *string { return &h.Unauthenticated }, checkUnauthenticated),
+	"require":         rule(func(h *Handler) *[]Rule { return &h.Require }),
+	"deny":            rule(func(h *Handler) *[]Rule { return &h.Deny }),
 	"headers":         (*Handler).parseHeaders,
 	"base_url":        list(func(h *Handler) *[]string { return &h.BaseURLs }, each(checkBaseURL)),
 	"prefix":          text(func(h *Handler) *string { return &h.Prefix }, checkPrefix),
@@ -164,6 +166,9 @@ var settings = map[string]setting{
 // repeatable are the subdirectives that may stand in a block more than once,
 // each time with another first argument.
 var repeatable = map[string]bool{"authorize_param": true}
+
+// addable may also stand there with the same first argument: each line counts.
+var addable = map[string]bool{"require": true, "deny": true}
 
 func (h *Handler) parseBlock(d *caddyfile.Dispenser) error {
 	return eachOnce(d, repeatable, func(name string) error {
@@ -188,7 +193,7 @@ func eachOnce(d *caddyfile.Dispenser, repeatable map[string]bool, set func(name 
 			line += " " + d.Val()
 			d.Prev()
 		}
-		if seen[line] {
+		if seen[line] && !addable[line] {
 			return d.Errf("'%s' is already specified; keep one of the two lines", line)
 		}
 		seen[line] = true

@@ -1,6 +1,7 @@
 package caddyauth0oidc
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"net/http"
@@ -19,12 +20,13 @@ type login struct {
 	connection string
 	attempt    session.Attempts
 	params     map[string]string // allowed ones of the login route's query
+	prompt     string            // in place of the directive's, unless it is empty
 }
 
 // maxParam bounds the value of a parameter that is passed on.
 const maxParam = 512
 
-// serveLogin is the direct link: GET <prefix>/login?return_to=&connection=.
+// serveLogin is the direct link: GET <prefix>/login?return_to=&connection=&prompt=login.
 func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) error {
 	query, err := singleQuery(v.query)
 	if err != nil {
@@ -53,11 +55,16 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) e
 			params[key] = value
 		}
 	}
+	prompt := ""
+	if query["prompt"] == promptLogin { // for whoever is signed in as somebody else
+		prompt = promptLogin
+	}
 	return owner.startLogin(w, r, v, login{
 		returnTo:   h.localReturnTo(r, query["return_to"]),
 		connection: connection,
 		attempt:    owner.nextAttempt(r, v),
 		params:     params,
+		prompt:     prompt,
 	})
 }
 
@@ -101,7 +108,7 @@ func (h *Handler) authorizeURL(r *http.Request, o origin, t session.Transaction,
 		Audience:    h.Audience,
 		MaxAge:      h.askedAge(),
 		ACRValues:   h.contexts,
-		Prompt:      h.Prompt,
+		Prompt:      cmp.Or(l.prompt, h.Prompt),
 		Extra:       h.extraParams(l.params),
 	})
 }
@@ -136,8 +143,13 @@ func (h *Handler) extraParams(passed map[string]string) []tenant.Parameter {
 func (h *Handler) callbackURL(o origin) string { return o.String() + h.Prefix + "/callback" }
 
 // loginURL is where a login begins as this directive would begin it.
-func (h *Handler) loginURL(o origin) string {
-	return o.String() + h.Prefix + "/login?connection=" + url.QueryEscape(h.Connections[0].Name) + h.demand().parameters()
+func (h *Handler) loginURL(o origin) string { return h.loginURLAsking(o, h.Prompt) }
+
+// loginURLAsking is the same with another prompt.
+func (h *Handler) loginURLAsking(o origin, prompt string) string {
+	d := h.demand()
+	d.prompt = prompt
+	return o.String() + h.Prefix + "/login?connection=" + url.QueryEscape(h.Connections[0].Name) + d.parameters()
 }
 
 // unavailable is the refusal of a login that the tenant cannot serve now.

@@ -123,6 +123,15 @@ type Handler struct {
 	// none; `pass` lets the request through without an identity. Default: `auto`.
 	Unauthenticated string `json:"unauthenticated,omitempty"`
 
+	// Require are rules that have all to hold for a signed-in user to pass; whoever
+	// is kept out gets 403. They are asked on every protected request. Default: none.
+	Require []Rule `json:"require,omitempty"`
+
+	// Deny are rules of which none may hold for a signed-in user to pass, whatever
+	// `require` says. One about `email_domain` keeps out whoever has no verified and
+	// unambiguous address, too. Default: none.
+	Deny []Rule `json:"deny,omitempty"`
+
 	// Headers says under which names the profile reaches the upstream.
 	Headers *Headers `json:"headers,omitempty"`
 
@@ -146,6 +155,7 @@ type Handler struct {
 	application   tenant.Application
 	connections   policy.Connections
 	contexts      policy.Contexts
+	rules         policy.Rules
 	keys          *atomic.Pointer[session.Keyring]
 	rotation      *rotation // of the keys, unless secrets are configured
 	limits        session.Limits

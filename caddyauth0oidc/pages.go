@@ -64,6 +64,7 @@ var messages = map[string]message{
 	codeInvalidToken:       {"The sign-in could not be verified", "What the sign-in service sent could not be verified, so you were not let in. You can try again; if that does not help, tell whoever looks after this application the code below."},
 	codeConnectionMismatch: {"This account cannot be used here", "You signed in with an account that this application does not accept. Sign out first, then sign in with the right one."},
 	codeUnknownConnection:  {"There is no such way to sign in", "The address names a sign-in that this application does not have."},
+	codeForbidden:          {"This account may not open this page", "You are signed in, but your account is not among those that may open this page. If you think that it should be, ask whoever looks after this application. If you have another account, use that one."},
 	codeProfileTooLarge:    {"Your profile is too large", "Your account carries more data than fits into a session. Tell whoever looks after this application the code below."},
 	codeLoop:               {"The sign-in does not stick", "You were signed in several times in a row, and every time your browser came back signed out. Most often the browser refuses this site's cookies, or the site is opened once with https and once without. Allow cookies for this site, then try again."},
 	codeTenantUnavailable:  {"The sign-in service cannot be reached", "You cannot be signed in at the moment. Whoever is signed in already can go on working. Please try again in a little while."},
@@ -77,6 +78,10 @@ func refusalPage(f refusal) page {
 	p := page{Title: m.title, Text: m.text, Detail: f.detail, Code: f.code}
 	if f.code == codeConnectionMismatch || f.code == codeLoginDenied {
 		p.Links = append(p.Links, link{f.signOut, "Sign out and use another account"})
+	}
+	if f.another != "" {
+		p.Post = &link{f.signOut, "Sign out"}
+		p.Links = append(p.Links, link{f.another, "Use another account"})
 	}
 	switch {
 	case f.loginURL != "":

@@ -220,6 +220,8 @@ func (h *Handler) judge() error {
 		named("session cookie name", checkCookieName(h.Session.Cookie.Name)),
 		named("session cookie same_site", checkSameSite(h.Session.Cookie.SameSite)),
 		named("unauthenticated", checkUnauthenticated(h.Unauthenticated)),
+		named("require", checkRules(h.Require)),
+		named("deny", checkRules(h.Deny)),
 		named("headers", checkHeaders(h.Headers)),
 		named("base_url", each(checkBaseURL)(h.BaseURLs)),
 		named("prefix", checkPrefix(h.Prefix)),
@@ -272,6 +274,9 @@ func (h *Handler) prepare(ctx caddy.Context) error {
 	}
 	if h.plan, err = h.Headers.newPlan(); err != nil {
 		return fmt.Errorf("headers: %w", err)
+	}
+	if err := h.prepareRules(); err != nil {
+		return err
 	}
 	if err := h.newCookies(); err != nil {
 		return fmt.Errorf("session cookie: %w", err)

@@ -28,6 +28,7 @@ const (
 	codeInvalidToken       = "invalid_token"
 	codeConnectionMismatch = "connection_mismatch"
 	codeUnknownConnection  = "unknown_connection"
+	codeForbidden          = "forbidden"
 	codeProfileTooLarge    = "profile_too_large"
 	codeLoop               = "login_loop"
 	codeTenantUnavailable  = "tenant_unavailable"
@@ -47,6 +48,7 @@ type refusal struct {
 	challenge  string        // further parameters of WWW-Authenticate, with 401
 	again      string        // address at which the page offers to try again
 	signOut    string        // the logout route, which the page of a wrong account offers
+	another    string        // where a login with another account begins
 	allow      string        // methods that the route has, with 405
 	cause      error         // for the log; has no secret and no claim in it
 	detail     string        // what the page adds; one of our own words or names

@@ -57,6 +57,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return v.answerTo(w).serve(r, next)
 	}
 	if h.readSession(r, v, &v.session) {
+		if err := h.rules.Judge(&v.session.Profile); err != nil {
+			return h.forbid(w, r, v, err)
+		}
 		h.publish(r, v)
 		return h.pass(w, r, v, next)
 	}

@@ -13,7 +13,8 @@ import (
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
 )
 
-// promptLogin has the tenant ask for the credentials at every login.
+// promptLogin is the value of prompt that has the tenant ask for the credentials
+// (OpenID Connect Core 1.0 section 3.1.2.1).
 const promptLogin = "login"
 
 func checkPrompt(prompt string) error {
@@ -62,16 +63,20 @@ func (d demand) parameters() string {
 }
 
 // demanding gives the directive whose logins ask for what the query of a login link
-// says. The link only chooses among those that are configured; without such a
+// says. The link only chooses among those that are configured, and a link that asks
+// for the credentials suits those, too, that do not ask by themselves; without such a
 // sibling it is this one.
 func (h *Handler) demanding(v *visit, connection string, query map[string]string) *Handler {
 	wanted := demand{query["acr_values"], query["max_age"], query["prompt"]}
-	if h.demand() == wanted {
-		return h
-	}
-	for _, other := range h.siblings(v) {
-		if other.connections.Has(connection) && other.demand() == wanted {
-			return other
+	for _, exactly := range [...]bool{true, wanted.prompt != promptLogin} {
+		for _, other := range append([]*Handler{h}, h.siblings(v)...) {
+			d := other.demand()
+			if !exactly {
+				d.prompt = wanted.prompt
+			}
+			if d == wanted && other.connections.Has(connection) {
+				return other
+			}
 		}
 	}
 	return h

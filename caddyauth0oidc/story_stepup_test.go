@@ -182,7 +182,7 @@ func TestLoginLinksBeginTheLoginOfTheirDirective(t *testing.T) {
 	for query, want := range map[string]string{
 		"": "",
 		"?connection=acme-child&acr_values=" + mfa + "&max_age=300&prompt=login": policy.MultiFactor,
-		"?acr_values=" + mfa: "", "?acr_values=urn:example:none": "", "?max_age=300": "", "?prompt=login": "",
+		"?acr_values=" + mfa: "", "?acr_values=urn:example:none": "", "?max_age=300": "", "?prompt=consent": "",
 	} {
 		page := w.step(w.browser(), w.base+"/auth/login"+query)
 		u, err := url.Parse(page.Location())

@@ -1,0 +1,120 @@
+package caddyauth0oidc
+
+import (
+	"errors"
+	"net/http"
+	"reflect"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/types/ref"
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/policy"
+)
+
+func init() {
+	caddy.RegisterModule(MatchClaim{})
+}
+
+// MatchClaim matches requests of a signed-in user by the user's claims.
+//
+// It asks about the user whom a handler `auth0_oidc` that the request has passed
+// let in, and matches nobody where there is none: on pages that are not protected,
+// for users without a session, and wherever it is evaluated before the handler, as
+// the handler's own matcher and those of directives that Caddy orders before it,
+// such as `redir` and `rewrite`, are.
+type MatchClaim struct {
+	// Rules have all to hold, as those of the handler's `require`. At least one is
+	// required.
+	Rules []Rule `json:"rules,omitempty"`
+
+	rules policy.Rules
+}
+
+// CaddyModule returns the module's id and constructor.
+func (MatchClaim) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.matchers.auth0_claim",
+		New: func() caddy.Module { return new(MatchClaim) },
+	}
+}
+
+// UnmarshalCaddyfile reads one rule, or several of which all have to hold:
+//
+//	auth0_claim <claim> [<value>...]
+//	auth0_claim {
+//		<claim> [<value>...]
+//	}
+func (m *MatchClaim) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	for d.Next() {
+		name, args, before := d.Val(), d.RemainingArgs(), len(m.Rules)
+		if len(args) > 0 {
+			if err := m.add(d, name, args); err != nil {
+				return err
+			}
+		}
+		for nesting := d.Nesting(); d.NextBlock(nesting); {
+			if len(args) > 0 {
+				return d.Errf("'%s' has a rule on its line; write it inside the block, too, or leave the block out", name)
+			}
+			if err := m.add(d, name, append([]string{d.Val()}, d.RemainingArgs()...)); err != nil {
+				return err
+			}
+		}
+		if len(m.Rules) == before {
+			return d.Errf("'%s' needs the name of a claim, and values if it has to be one of them", name)
+		}
+	}
+	return nil
+}
+
+func (m *MatchClaim) add(d *caddyfile.Dispenser, name string, args []string) error {
+	r, err := parseRule(d, name, args)
+	m.Rules = append(m.Rules, r)
+	return err
+}
+
+var errNoRule = errors.New("auth0_claim has no rule; write the name of a claim, and values if it has to be one of them")
+
+// Provision makes the rules.
+func (m *MatchClaim) Provision(caddy.Context) (err error) {
+	if len(m.Rules) == 0 {
+		return errNoRule
+	}
+	m.rules.Require, err = newRules(m.Rules)
+	return err
+}
+
+// MatchWithError tells whether a signed-in user has the claims. It never fails.
+func (m *MatchClaim) MatchWithError(r *http.Request) (bool, error) {
+	v := visitOf(r)
+	return v != nil && v.identity.plan != nil && m.rules.Judge(v.identity.profile) == nil, nil
+}
+
+// CELLibrary makes the matcher a function of expressions with one rule:
+//
+//	expression auth0_claim('groups', 'admin', 'ops-*') || path('/public/*')
+func (*MatchClaim) CELLibrary(ctx caddy.Context) (cel.Library, error) {
+	return caddyhttp.CELMatcherImpl("auth0_claim", "auth0_claim_match_request_list", []*cel.Type{cel.ListType(cel.StringType)},
+		func(data ref.Val) (caddyhttp.RequestMatcherWithError, error) {
+			args, err := data.ConvertToNative(reflect.TypeFor[[]string]())
+			if err != nil {
+				return nil, err
+			}
+			words, _ := args.([]string)
+			if len(words) == 0 {
+				return nil, errNoRule
+			}
+			m := &MatchClaim{Rules: []Rule{{Claim: words[0], Values: words[1:]}}}
+			return m, m.Provision(ctx)
+		})
+}
+
+var (
+	_ caddy.Provisioner                 = (*MatchClaim)(nil)
+	_ caddyfile.Unmarshaler             = (*MatchClaim)(nil)
+	_ caddyhttp.RequestMatcherWithError = (*MatchClaim)(nil)
+	_ caddyhttp.CELLibraryProducer      = (*MatchClaim)(nil)
+)
