@@ -59,6 +59,7 @@ var limits = map[string]cost{
 	"handler with 12 headers":                            {5, 2570},
 	"handler with 12 headers, another session each time": {17, 5702},
 	"handler with the preset":                            {7, 2694},
+	"handler with two rules":                             {5, 2570},
 	"handler with two lines of custom claims":            {5, 1112},
 	"handler with two lines of custom claims, another session each time": {39, 6410},
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -25,9 +26,15 @@ func handlerOperations() []operation {
 		{name: "handler with 12 headers", prepare: serving(Directive(12), one(smallCookie)), floor: noopHandler},
 		{name: "handler with 12 headers, another session each time", prepare: serving(Directive(12), manyCookies), floor: noopHandler},
 		{name: "handler with the preset", prepare: serving(Directive(Preset), one(smallCookie)), floor: noopHandler},
+		{name: "handler with two rules", prepare: serving(ruled(Directive(12)), one(smallCookie)), floor: noopHandler},
 		{name: "handler with two lines of custom claims", prepare: serving(directive(customHeaders, nil), one(customCookie)), floor: noopHandler},
 		{name: "handler with two lines of custom claims, another session each time", prepare: serving(directive(customHeaders, nil), manyCustomCookies), floor: noopHandler},
 	}
+}
+
+// ruled adds rules that let every made-up user pass.
+func ruled(directive string) string {
+	return strings.Replace(directive, "{\n", "{\n\trequire connection other "+Connection+"\n\tdeny email_domain evil.test *.evil.test\n", 1)
 }
 
 // customHeaders are of claims for which the profile has no field.
