@@ -52,6 +52,12 @@ func ownAnswers(t *testing.T, ask func(what string, answer *http.Response, body 
 	broken := w.browser()
 	refused := strings.TrimPrefix(w.callbackOf(broken, "/home", w.pair.User), w.base)
 	send("token refused", broken, "GET", refused, page)
+	ruled := newWorld(t, withSettings(adminsOnly))
+	keptOut := ruled.signInWith(nil)
+	for what, header := range map[string]map[string]string{"kept out": page, "kept out program": nil} {
+		response, body := ruled.send(keptOut, "GET", "/x", header)
+		ask(what, response, body)
+	}
 	down := newWorld(t)
 	down.pair.Master.Down(true)
 	response, body := down.send(down.browser(), "GET", "/x", page)

@@ -140,13 +140,17 @@ func TestKeptOutProgramGetsAProblem(t *testing.T) {
 	}
 }
 
-// A site's own page has the code, and nobody's identity.
+// A site's own page has the code, and nobody's identity, although the first of two
+// directives has let the user in.
 func TestErrorRoutesAnswerForKeptOutUsers(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, withGlobal(globalTenant), withSite(`auth0_oidc {
+	w := newWorld(t, withGlobal(globalTenant), withSite(`route {
+auth0_oidc
+auth0_oidc {
 `+adminsOnly+`
 }
 reverse_proxy UPSTREAM
+}
 handle_errors {
 @claim auth0_claim email
 respond @claim "known"
