@@ -2,6 +2,7 @@ package caddyauth0oidc
 
 import (
 	"errors"
+	"io"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,23 @@ import (
 // instance may have sealed with it until its next reading, its clock may be
 // behind, and a pending login lives for a quarter of an hour.
 const rotationMargin = 2 * time.Hour
+
+// secretPath is where the secrets are kept that nobody configured.
+const secretPath = "auth0_oidc/secrets.json"
+
+// sealing are the secrets that seal cookies, and are remembered for as long as a
+// browser may keep one (RFC 6265bis, section 5.5).
+var sealing = secretKind{
+	path: secretPath, kept: 400 * 24 * time.Hour,
+	make: func(random io.Reader) ([]byte, error) {
+		made := make([]byte, secretSize)
+		_, err := io.ReadFull(random, made)
+		return made, err
+	},
+	renounced: "sign everybody out and start with a new secret",
+	replaced:  "the stored secrets are others than before; every session has ended",
+	lost:      "stored secrets that were in use are gone, as after an old copy was restored; the sessions that they sealed have ended",
+}
 
 // rotation keeps a handler's keyring in step with the secrets that are known of
 // the storage.
@@ -40,13 +58,17 @@ func (h *Handler) prepareKeys(ctx caddy.Context, issuer string) error {
 		h.keys.Store(ring)
 		return err
 	}
-	watcher, err := acquireWatcher(ctx.Storage(), h.now, h.random)
+	watcher, err := acquireWatcher(secretStore{sealing, ctx.Storage(), h.random}, h.now)
 	if err != nil {
 		return err
 	}
 	h.rotation = &rotation{watcher: watcher, ring: h.keys, derive: derive, absolute: h.limits.Absolute, logger: h.logger}
 	return watcher.join(ctx, h.rotation)
 }
+
+func (r *rotation) log() *zap.Logger { return r.logger }
+
+func (r *rotation) lifetime() time.Duration { return r.absolute }
 
 // follow makes a new keyring if another secret seals at the time, or others open.
 func (r *rotation) follow(known []storedSecret, now time.Time) error {
@@ -77,8 +99,8 @@ func keyringOf(order []string, derive func([]string) (*session.Keyring, error)) 
 
 // openers gives the secrets that open at the time, the one that seals in front.
 // That is the newest one that has settled, or the oldest if none has. All newer
-// ones open, and older ones as long as a session lives that they have sealed.
-func openers(secrets []storedSecret, now time.Time, absolute time.Duration) []string {
+// ones open, and older ones for the lifetime of what they have sealed.
+func openers(secrets []storedSecret, now time.Time, lifetime time.Duration) []string {
 	sealing := 0
 	for i, s := range secrets {
 		if !now.Before(s.seals()) {
@@ -89,7 +111,7 @@ func openers(secrets []storedSecret, now time.Time, absolute time.Duration) []st
 	for _, s := range secrets[sealing:] {
 		order = append(order, s.Secret)
 	}
-	for i := sealing - 1; i >= 0 && now.Before(secrets[i+1].seals().Add(absolute+rotationMargin)); i-- {
+	for i := sealing - 1; i >= 0 && now.Before(secrets[i+1].seals().Add(lifetime+rotationMargin)); i-- {
 		order = append(order, secrets[i].Secret)
 	}
 	return order

@@ -32,7 +32,7 @@ type instance struct {
 func newInstance(t *testing.T, storage certmagic.Storage, now time.Time, absolute time.Duration) *instance {
 	t.Helper()
 	c := &clock{now: now}
-	w, err := acquireWatcher(storage, c.Now, rand.Reader)
+	w, err := acquireWatcher(secretStore{sealing, storage, rand.Reader}, c.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,9 +14,6 @@ import (
 	"github.com/caddyserver/certmagic"
 )
 
-// secretPath is where the secrets are kept that nobody configured.
-const secretPath = "auth0_oidc/secrets.json"
-
 const (
 	secretSize    = 32               // random bytes
 	secretTimeout = 30 * time.Second // for all that one reading does
@@ -26,37 +23,49 @@ const (
 	// secretAge is how old the newest secret gets before there is a newer one.
 	secretAge = 30 * 24 * time.Hour
 
-	// secretSettle is how long a secret is known before it seals, so that every
+	// secretSettle is how long a secret is known before it is used, so that every
 	// instance on the storage has read it by then.
 	secretSettle = 24 * time.Hour
-
-	// secretKept is how long the file remembers a secret that no longer seals:
-	// no browser keeps a cookie longer (RFC 6265bis, section 5.5).
-	secretKept = 400 * 24 * time.Hour
 
 	// secretLeast is how many secrets the file keeps whatever their age, so that
 	// a clock that is years ahead does not take them from the others.
 	secretLeast = 3
 )
 
-// secretFile is the content of secretPath.
+// secretKind is what secrets are for, which decides where they are kept and what
+// is lost with them.
+type secretKind struct {
+	path string        // in Caddy's storage
+	kept time.Duration // how long the file remembers one that is not in use any more
+	make func(random io.Reader) ([]byte, error)
+
+	renounced string // what a deletion of the file does, for "delete it to ..."
+	replaced  string // what to log when all secrets are others
+	lost      string // what to log when some are gone
+}
+
+// secretFile is the content of a kind's file.
 type secretFile struct {
 	Secrets []storedSecret `json:"secrets"`
 }
 
 type storedSecret struct {
 	Created time.Time `json:"created"`
-	Secret  string    `json:"secret"` // base64 of 32 random bytes; this text is what seals
+	Secret  string    `json:"secret"` // base64 of 32 random bytes
 }
 
-// seals is from when on the secret seals, unless it is the first one.
+// seals is from when on the secret is used, unless it is the first one.
 func (s storedSecret) seals() time.Time { return s.Created.Add(secretSettle) }
 
-// secretStore is the file of secrets in Caddy's storage.
+// secretStore is the file of a kind's secrets in Caddy's storage.
 type secretStore struct {
+	secretKind
 	storage certmagic.Storage
 	random  io.Reader
 }
+
+// file names the file among those of all storages.
+func (s secretStore) file() string { return fmt.Sprintf("%T %p %s", s.storage, s.storage, s.path) }
 
 // load gives the secrets, the oldest first, after making one if there is no file.
 // An error beside secrets is a complaint about them.
@@ -70,7 +79,7 @@ func (s secretStore) load(ctx context.Context, now time.Time) ([]storedSecret, e
 	case err != nil:
 		return nil, err
 	}
-	return known, checkDate(known, now)
+	return known, s.checkDate(known, now)
 }
 
 // rotate gives the secrets, the oldest first, after adding one if the newest is
@@ -82,11 +91,11 @@ func (s secretStore) rotate(ctx context.Context, now time.Time) ([]storedSecret,
 	known, err := s.read(ctx)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%w; restore it, or reload with --force to sign everybody out and start with a new secret", err)
+		return nil, fmt.Errorf("%w; restore it, or reload with --force to %s", err, s.renounced)
 	case err != nil:
 		return nil, err
 	case !isDue(known, now):
-		return known, checkDate(known, now)
+		return known, s.checkDate(known, now)
 	}
 	replaced, err := s.add(ctx, now, false)
 	if err != nil {
@@ -101,20 +110,20 @@ func isDue(known []storedSecret, now time.Time) bool {
 
 // checkDate complains of a secret that another clock made too far ahead: it is
 // as good as any, but holds the next one up.
-func checkDate(known []storedSecret, now time.Time) error {
+func (s secretStore) checkDate(known []storedSecret, now time.Time) error {
 	newest := known[len(known)-1].Created
 	if !newest.After(now.Add(secretSettle)) {
 		return nil
 	}
-	return fmt.Errorf("the newest secret of %s in Caddy's storage is dated %s, which is to come; there is no newer one until %s after that; look at the clocks of the instances, or delete the file to sign everybody out",
-		secretPath, newest.Format(time.RFC3339), secretAge)
+	return fmt.Errorf("the newest secret of %s in Caddy's storage is dated %s, which is to come; there is no newer one until %s after that; look at the clocks of the instances, or delete the file to %s",
+		s.path, newest.Format(time.RFC3339), secretAge, s.renounced)
 }
 
 // add makes a secret under a lock, unless another instance was quicker. Only the
 // first one may be added to no file. What counts is what the storage says
 // afterwards, even if the lock was lost and two instances wrote.
 func (s secretStore) add(ctx context.Context, now time.Time, first bool) ([]storedSecret, error) {
-	if err := s.storage.Lock(ctx, secretPath); err != nil {
+	if err := s.storage.Lock(ctx, s.path); err != nil {
 		return nil, fmt.Errorf("locking Caddy's storage to make a secret: %w", err)
 	}
 	defer s.unlock(ctx)
@@ -126,11 +135,11 @@ func (s secretStore) add(ctx context.Context, now time.Time, first bool) ([]stor
 	case !isDue(known, now):
 		return known, nil
 	}
-	made, err := s.make(now)
+	made, err := s.create(now)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.write(ctx, forget(append(known, made), now)); err != nil {
+	if err := s.write(ctx, s.forget(append(known, made), now)); err != nil {
 		return nil, err
 	}
 	return s.read(ctx)
@@ -141,20 +150,20 @@ func (s secretStore) add(ctx context.Context, now time.Time, first bool) ([]stor
 func (s secretStore) unlock(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), secretUnlockTimeout)
 	defer cancel()
-	_ = s.storage.Unlock(ctx, secretPath)
+	_ = s.storage.Unlock(ctx, s.path)
 }
 
-func (s secretStore) make(now time.Time) (storedSecret, error) {
-	random := make([]byte, secretSize)
-	if _, err := io.ReadFull(s.random, random); err != nil {
+func (s secretStore) create(now time.Time) (storedSecret, error) {
+	made, err := s.make(s.random)
+	if err != nil {
 		return storedSecret{}, fmt.Errorf("making a secret: %w", err)
 	}
-	return storedSecret{Created: now.UTC().Truncate(time.Second), Secret: base64.StdEncoding.EncodeToString(random)}, nil
+	return storedSecret{Created: now.UTC().Truncate(time.Second), Secret: base64.StdEncoding.EncodeToString(made)}, nil
 }
 
-// forget leaves out what stopped sealing too long ago to be in any browser.
-func forget(secrets []storedSecret, now time.Time) []storedSecret {
-	for len(secrets) > secretLeast && now.After(secrets[1].seals().Add(secretKept)) {
+// forget leaves out what has not been in use for longer than the kind is kept.
+func (s secretStore) forget(secrets []storedSecret, now time.Time) []storedSecret {
+	for len(secrets) > secretLeast && now.After(secrets[1].seals().Add(s.kept)) {
 		secrets = secrets[1:]
 	}
 	return secrets
@@ -165,20 +174,20 @@ func (s secretStore) write(ctx context.Context, secrets []storedSecret) error {
 	if err != nil {
 		return fmt.Errorf("writing the secrets: %w", err)
 	}
-	if err := s.storage.Store(ctx, secretPath, content); err != nil {
+	if err := s.storage.Store(ctx, s.path, content); err != nil {
 		return fmt.Errorf("keeping the secrets in Caddy's storage: %w", err)
 	}
 	return nil
 }
 
 func (s secretStore) read(ctx context.Context) ([]storedSecret, error) {
-	content, err := s.storage.Load(ctx, secretPath)
+	content, err := s.storage.Load(ctx, s.path)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s in Caddy's storage: %w", secretPath, err)
+		return nil, fmt.Errorf("reading %s in Caddy's storage: %w", s.path, err)
 	}
 	secrets, err := decodeSecrets(content)
 	if err != nil {
-		return nil, fmt.Errorf("%s in Caddy's storage is damaged, %w; restore it, or delete it to sign everybody out and start with a new secret", secretPath, err)
+		return nil, fmt.Errorf("%s in Caddy's storage is damaged, %w; restore it, or delete it to %s", s.path, err, s.renounced)
 	}
 	return secrets, nil
 }

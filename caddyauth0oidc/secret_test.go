@@ -101,14 +101,14 @@ func (s secretStore) current(ctx context.Context, now time.Time) ([]storedSecret
 
 func putSecrets(t testing.TB, storage certmagic.Storage, secrets ...storedSecret) {
 	t.Helper()
-	if err := (secretStore{storage: storage}).write(t.Context(), secrets); err != nil {
+	if err := (secretStore{secretKind: sealing, storage: storage}).write(t.Context(), secrets); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func takeSecrets(t testing.TB, storage certmagic.Storage) []storedSecret {
 	t.Helper()
-	secrets, err := secretStore{storage: storage}.read(t.Context())
+	secrets, err := secretStore{secretKind: sealing, storage: storage}.read(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func TestStoredSecretsFileIsReadStrictly(t *testing.T) {
 		if err := storage.Store(t.Context(), secretPath, []byte(content)); err != nil {
 			t.Fatal(err)
 		}
-		secrets, err := secretStore{storage, rand.Reader}.current(t.Context(), secretEpoch.Add(100*day))
+		secrets, err := secretStore{sealing, storage, rand.Reader}.current(t.Context(), secretEpoch.Add(100*day))
 		if err == nil || len(secrets) != 0 {
 			t.Errorf("%s was read as %d secrets", what, len(secrets))
 			continue
@@ -208,7 +208,7 @@ func TestStoredSecretsFileOfOtherHands(t *testing.T) {
 func TestStoredSecretsAreForgottenAfterYears(t *testing.T) {
 	t.Parallel()
 	storage := &certmagic.FileStorage{Path: t.TempDir()}
-	store, before := secretStore{storage, rand.Reader}, []storedSecret(nil)
+	store, before := secretStore{sealing, storage, rand.Reader}, []storedSecret(nil)
 	for d := range 900 {
 		now := secretEpoch.Add(time.Duration(d) * day)
 		secrets, err := store.current(t.Context(), now)
@@ -216,7 +216,7 @@ func TestStoredSecretsAreForgottenAfterYears(t *testing.T) {
 			t.Fatalf("day %d: %d secrets, %v", d, len(secrets), err)
 		}
 		for _, s := range before {
-			if now.Sub(s.Created) < secretKept && !strings.Contains(fmt.Sprint(secrets), s.Secret) {
+			if now.Sub(s.Created) < sealing.kept && !strings.Contains(fmt.Sprint(secrets), s.Secret) {
 				t.Fatalf("day %d: a secret of %s is lost", d, s.Created)
 			}
 		}
@@ -237,7 +237,7 @@ func TestCONC_26_InstancesAgreeOnOneSecret(t *testing.T) {
 		found := make([]string, 20)
 		for i := range found {
 			wait.Go(func() {
-				store := secretStore{&certmagic.FileStorage{Path: folder}, rand.Reader}
+				store := secretStore{sealing, &certmagic.FileStorage{Path: folder}, rand.Reader}
 				secrets, err := store.current(t.Context(), now)
 				if err != nil || len(secrets) != round+1 {
 					t.Errorf("round %d: %d secrets, %v", round, len(secrets), err)
@@ -261,9 +261,9 @@ func TestCONC_26_LostLockEndsInOneSecret(t *testing.T) {
 	t.Parallel()
 	now, files := secretEpoch.Add(30*day), &certmagic.FileStorage{Path: t.TempDir()}
 	putSecrets(t, files, storedAt(0)...)
-	second := secretStore{unlocked{&faultyStorage{Storage: files}}, rand.Reader}
+	second := secretStore{sealing, unlocked{&faultyStorage{Storage: files}}, rand.Reader}
 	var lost []storedSecret
-	first := secretStore{unlocked{&faultyStorage{Storage: files, before: func() {
+	first := secretStore{sealing, unlocked{&faultyStorage{Storage: files, before: func() {
 		var err error
 		if lost, err = second.current(t.Context(), now); err != nil {
 			t.Error(err)
@@ -287,7 +287,7 @@ func TestCONC_26_ProcessesAgreeOnOneSecret(t *testing.T) {
 	t.Parallel()
 	if folder := os.Getenv(secretProcessFolder); folder != "" {
 		_, _ = io.Copy(io.Discard, os.Stdin)
-		secrets, err := secretStore{&certmagic.FileStorage{Path: folder}, rand.Reader}.current(t.Context(), secretEpoch)
+		secrets, err := secretStore{sealing, &certmagic.FileStorage{Path: folder}, rand.Reader}.current(t.Context(), secretEpoch)
 		fmt.Printf("\nfound %d %v %q\n", len(secrets), err, secrets)
 		return
 	}
@@ -343,7 +343,7 @@ func TestStoredSecretsFailAtTheStart(t *testing.T) {
 		"random":    {faultyStorage{}, faultyReader{broken}},
 	} {
 		tc.storage.Storage = &certmagic.FileStorage{Path: t.TempDir()}
-		secrets, err := secretStore{&tc.storage, tc.random}.load(t.Context(), secretEpoch)
+		secrets, err := secretStore{sealing, &tc.storage, tc.random}.load(t.Context(), secretEpoch)
 		if !errors.Is(err, broken) || secrets != nil {
 			t.Errorf("%s: %d secrets, %v", what, len(secrets), err)
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"math/big"
 	"slices"
@@ -12,12 +11,11 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 )
 
-// watchers are by storage, so that all handlers of the process on a storage
-// change their secrets together. A reload keeps the watcher if it keeps the
+// watchers are by storage and file, so that all handlers of the process that use a
+// file change their secrets together. A reload keeps the watcher if it keeps the
 // storage, which is so unless one is configured.
 var watchers = caddy.NewUsagePool()
 
@@ -31,11 +29,16 @@ var (
 	checkSeldom = interval{time.Hour, 10 * time.Minute} // when all is well
 )
 
-// watcher reads the secrets of a storage for all handlers on it.
+// member makes of the secrets what its handler uses. The watcher guards it.
+type member interface {
+	follow(known []storedSecret, now time.Time) error
+	lifetime() time.Duration // of what is made with a secret
+	log() *zap.Logger
+}
+
+// watcher reads the secrets of a file for all handlers that use it.
 type watcher struct {
-	key    string // in watchers
 	store  secretStore
-	random io.Reader
 	timer  *time.Timer // of the next check
 	cancel context.CancelFunc
 
@@ -43,13 +46,12 @@ type watcher struct {
 	now     func() time.Time
 	known   []storedSecret
 	loaded  <-chan struct{} // Done of the configuration that read them last
-	members []*rotation     // the newest last
+	members []member        // the newest last
 }
 
-func acquireWatcher(storage certmagic.Storage, now func() time.Time, random io.Reader) (*watcher, error) {
-	key := fmt.Sprintf("%T %p", storage, storage)
-	value, _, err := watchers.LoadOrNew(key, func() (caddy.Destructor, error) {
-		w := &watcher{key: key, store: secretStore{storage, random}, random: random, now: now}
+func acquireWatcher(store secretStore, now func() time.Time) (*watcher, error) {
+	value, _, err := watchers.LoadOrNew(store.file(), func() (caddy.Destructor, error) {
+		w := &watcher{store: store, now: now}
 		w.timer = time.NewTimer(checkSeldom.least)
 		var ctx context.Context
 		ctx, w.cancel = context.WithCancel(context.Background())
@@ -62,12 +64,12 @@ func acquireWatcher(storage certmagic.Storage, now func() time.Time, random io.R
 	return value.(*watcher), nil
 }
 
-// join makes the member's keyring and keeps it in step until it leaves. The first
+// join gives the member the secrets and keeps it in step until it leaves. The first
 // member of a configuration reads the storage; it fails if no secret is known
 // afterwards.
-func (w *watcher) join(ctx context.Context, r *rotation) error {
+func (w *watcher) join(ctx context.Context, m member) error {
 	w.mu.Lock()
-	w.members = append(w.members, r)
+	w.members = append(w.members, m)
 	isRead := w.known != nil && w.loaded == ctx.Done()
 	w.mu.Unlock()
 	if !isRead {
@@ -77,15 +79,15 @@ func (w *watcher) join(ctx context.Context, r *rotation) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return r.follow(w.known, w.now())
+	return m.follow(w.known, w.now())
 }
 
 // leave is called once for each acquireWatcher. The last one ends the watcher.
-func (w *watcher) leave(r *rotation) error {
+func (w *watcher) leave(m member) error {
 	w.mu.Lock()
-	w.members = slices.DeleteFunc(w.members, func(other *rotation) bool { return other == r })
+	w.members = slices.DeleteFunc(w.members, func(other member) bool { return other == m })
 	w.mu.Unlock()
-	_, err := watchers.Delete(w.key)
+	_, err := watchers.Delete(w.store.file())
 	return err
 }
 
@@ -105,7 +107,7 @@ func (w *watcher) watch(ctx context.Context) {
 			if w.check(ctx) {
 				next = checkSeldom
 			}
-			w.timer.Reset(next.pause(w.random))
+			w.timer.Reset(next.pause(w.store.random))
 		}
 	}
 }
@@ -130,7 +132,7 @@ func (w *watcher) load(ctx context.Context) error {
 	}
 	w.report(ctx, errors.Join(err, w.adopt(found)))
 	w.loaded = ctx.Done()
-	w.timer.Reset(checkLoaded.pause(w.random))
+	w.timer.Reset(checkLoaded.pause(w.store.random))
 	return nil
 }
 
@@ -157,8 +159,8 @@ func (w *watcher) time() time.Time {
 	return w.now()
 }
 
-// adopt makes the keyrings of what was found. If nothing was, what is known is
-// kept, of which another secret may seal by now.
+// adopt gives the members what was found. If nothing was, what is known is
+// kept, of which another secret may be in use by now.
 func (w *watcher) adopt(found []storedSecret) error {
 	now := w.now()
 	if found != nil {
@@ -169,8 +171,8 @@ func (w *watcher) adopt(found []storedSecret) error {
 		return nil
 	}
 	var errs []error
-	for _, r := range w.members {
-		errs = append(errs, r.follow(w.known, now))
+	for _, m := range w.members {
+		errs = append(errs, m.follow(w.known, now))
 	}
 	return errors.Join(errs...)
 }
@@ -180,12 +182,12 @@ func (w *watcher) logger() *zap.Logger {
 	if len(w.members) == 0 {
 		return zap.NewNop()
 	}
-	return w.members[len(w.members)-1].logger
+	return w.members[len(w.members)-1].log()
 }
 
 func (w *watcher) report(ctx context.Context, err error) {
 	if err != nil && ctx.Err() == nil {
-		w.logger().Error("checking the stored secrets; those that are known stay in use", zap.Error(err))
+		w.logger().Error("checking the stored secrets; those that are known stay in use", zap.String("file", w.store.path), zap.Error(err))
 	}
 }
 
@@ -196,22 +198,22 @@ func (w *watcher) compare(found []storedSecret, now time.Time) {
 	}
 	newest := found[len(found)-1]
 	if !slices.ContainsFunc(w.known, func(s storedSecret) bool { return slices.Contains(found, s) }) {
-		w.logger().Warn("the stored secrets are others than before; every session has ended", zap.Time("created", newest.Created))
+		w.logger().Warn(w.store.replaced, zap.Time("created", newest.Created))
 		return
 	}
 	if n := w.missing(found, now); n > 0 {
-		w.logger().Warn("stored secrets that were in use are gone, as after an old copy was restored; the sessions that they sealed have ended", zap.Int("gone", n))
+		w.logger().Warn(w.store.lost, zap.Int("gone", n))
 	}
 	if !slices.Contains(w.known, newest) {
-		w.logger().Info("there is a new stored secret", zap.Time("created", newest.Created), zap.Time("seals", newest.seals()))
+		w.logger().Info("there is a new stored secret", zap.Time("created", newest.Created), zap.Time("used_from", newest.seals()), zap.String("file", w.store.path))
 	}
 }
 
-// missing counts the known secrets that still open for some member and were not found.
+// missing counts the known secrets that are still of use to some member and were not found.
 func (w *watcher) missing(found []storedSecret, now time.Time) (n int) {
 	longest := time.Duration(0)
-	for _, r := range w.members {
-		longest = max(longest, r.absolute)
+	for _, m := range w.members {
+		longest = max(longest, m.lifetime())
 	}
 	for _, secret := range openers(w.known, now, longest) {
 		if !slices.ContainsFunc(found, func(s storedSecret) bool { return s.Secret == secret }) {

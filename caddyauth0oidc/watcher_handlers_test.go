@@ -2,7 +2,6 @@ package caddyauth0oidc
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -44,7 +43,7 @@ func loadHandler(t *testing.T, base caddy.Context, pairs ...string) (h *Handler,
 
 // watching counts the handlers that have a watcher of the storage.
 func watching(base caddy.Context) int {
-	n, _ := watchers.References(fmt.Sprintf("%T %p", base.Storage(), base.Storage()))
+	n, _ := watchers.References(secretStore{secretKind: sealing, storage: base.Storage()}.file())
 	return n
 }
 

@@ -23,7 +23,7 @@ func (i *instance) reload(t *testing.T) error {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	next, err := acquireWatcher(i.store.storage, i.clock.Now, rand.Reader)
+	next, err := acquireWatcher(secretStore{sealing, i.store.storage, rand.Reader}, i.clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestHandlersOnOneStorageChangeTogether(t *testing.T) {
 	i.start(t)
 	var rest []*rotation
 	for n := range 49 {
-		w, err := acquireWatcher(files, i.clock.Now, rand.Reader)
+		w, err := acquireWatcher(secretStore{sealing, files, rand.Reader}, i.clock.Now)
 		if err != nil || w != i.watcher {
 			t.Fatalf("another watcher, %v", err)
 		}
@@ -204,7 +204,7 @@ func TestNewestHandlersLogIsUsed(t *testing.T) {
 	if i.check(t.Context()); i.logs.Len() != 0 || logs.Len() != 1 {
 		t.Errorf("%d lines in the old log, %d in the new one", i.logs.Len(), logs.Len())
 	}
-	if _, err := acquireWatcher(faulty, i.clock.Now, rand.Reader); err != nil { // for leave
+	if _, err := acquireWatcher(secretStore{sealing, faulty, rand.Reader}, i.clock.Now); err != nil { // for leave
 		t.Fatal(err)
 	}
 	if err := i.leave(newer); err != nil {
