@@ -158,6 +158,7 @@ var settings = map[string]setting{
 	"require":         rule(func(h *Handler) *[]Rule { return &h.Require }),
 	"deny":            rule(func(h *Handler) *[]Rule { return &h.Deny }),
 	"headers":         (*Handler).parseHeaders,
+	"assertion":       (*Handler).parseAssertion,
 	"base_url":        list(func(h *Handler) *[]string { return &h.BaseURLs }, each(checkBaseURL)),
 	"prefix":          text(func(h *Handler) *string { return &h.Prefix }, checkPrefix),
 	"logout":          (*Handler).parseLogout,

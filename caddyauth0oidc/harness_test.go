@@ -176,7 +176,12 @@ func (w *world) useClock() {
 			for _, same := range s.handlers {
 				for _, h := range same {
 					h.now = w.clock.Now
-					h.rotation.useClock(w.clock)
+					if h.rotation != nil {
+						h.rotation.watcher.useClock(w.clock)
+					}
+					if h.asserter != nil {
+						h.asserter.keys.watcher.useClock(w.clock)
+					}
 				}
 			}
 		}
@@ -184,15 +189,12 @@ func (w *world) useClock() {
 	})
 }
 
-// useClock gives the watcher of the secrets a clock. Its checks are made by hand then.
-func (r *rotation) useClock(c *clock) {
-	if r == nil {
-		return
-	}
-	r.watcher.mu.Lock()
-	defer r.watcher.mu.Unlock()
-	r.watcher.timer.Stop()
-	r.watcher.now = c.Now
+// useClock gives a watcher a clock. Its checks are made by hand then.
+func (w *watcher) useClock(c *clock) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer.Stop()
+	w.now = c.Now
 }
 
 // logs gives all that Caddy has logged, at every level.

@@ -44,9 +44,13 @@ func parseHeaderLine(d *caddyfile.Dispenser, lines *[]HeaderLine) error {
 	return nil
 }
 
-// newPlan judges the headers by making what the requests use.
-func (h *Headers) newPlan() (*upstream.Plan, error) {
+// newPlan judges the headers, that of the assertion among them, by making what the
+// requests use.
+func (h *Headers) newPlan(a *Assertion) (*upstream.Plan, error) {
 	c := upstream.Config{Preset: h.Preset, Prefix: h.Prefix, Profile: h.Profile}
+	if a != nil {
+		c.Assertion = a.Header
+	}
 	for _, l := range h.Lines {
 		if hasPlaceholder(l.Claim) {
 			return nil, fmt.Errorf("'%s' is a placeholder; write the name of a claim behind %s, such as email", l.Claim, l.Header)

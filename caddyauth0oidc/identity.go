@@ -23,7 +23,9 @@ const headerRoom = 24
 // publish gives the request the session's user: headers for the upstream,
 // placeholders for the configuration and the access log.
 func (h *Handler) publish(r *http.Request, v *visit) {
-	v.identity = identity{profile: &v.session.Profile, facts: upstream.Facts{Expires: v.session.Expires(h.limits)}, plan: h.plan}
+	end := v.session.Expires(h.limits)
+	facts := upstream.Facts{Expires: end, Assertion: h.assert(r, &v.session, end)}
+	v.identity = identity{profile: &v.session.Profile, facts: facts, plan: h.plan}
 	v.restore(r)
 }
 

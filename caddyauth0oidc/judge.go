@@ -115,7 +115,7 @@ func checkHeaderLines(lines []HeaderLine) error {
 }
 
 func checkHeaders(h *Headers) error {
-	_, err := h.newPlan()
+	_, err := h.newPlan(nil)
 	return err
 }
 
@@ -186,6 +186,7 @@ func (h *Handler) judgeTogether() error {
 		named("session", checkLimits(time.Duration(filled.Session.Idle), time.Duration(filled.Session.Absolute))),
 		named("max_age", checkMaxAge(time.Duration(filled.MaxAge))),
 		named("headers", checkHeaders(filled.Headers)),
+		named("assertion", checkAssertion(filled.Assertion, filled.Headers)),
 		named("logout", checkLogout(filled.Logout)),
 	)
 }

@@ -135,6 +135,10 @@ type Handler struct {
 	// Headers says under which names the profile reaches the upstream.
 	Headers *Headers `json:"headers,omitempty"`
 
+	// Assertion adds a signed JWT to the requests of a signed-in user, for an
+	// application that others can reach, too. Default: none.
+	Assertion *Assertion `json:"assertion,omitempty"`
+
 	// BaseURLs are the public addresses of the site, scheme and host, such as
 	// `https://app.example.com`. With several, the one of the request's host is
 	// used, else the first. Placeholders are resolved when the configuration is
@@ -158,6 +162,7 @@ type Handler struct {
 	rules         policy.Rules
 	keys          *atomic.Pointer[session.Keyring]
 	rotation      *rotation // of the keys, unless secrets are configured
+	asserter      *asserter // nil without the setting
 	limits        session.Limits
 	secureCookies session.Cookies
 	plainCookies  session.Cookies

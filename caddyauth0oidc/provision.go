@@ -124,6 +124,7 @@ func (h *Handler) fillDefaults() {
 	orText(&h.Unauthenticated, "auto")
 	orText(&h.Headers.Preset, upstream.PresetAuth0)
 	orText(&h.Headers.Prefix, upstream.DefaultPrefix)
+	h.Assertion.fillDefaults(h.Headers.Prefix)
 	orText(&h.Prefix, "/auth")
 	orText(&h.Logout.Strategy, tenant.LogoutAuto)
 	orText(&h.Logout.Hint, hintSID)
@@ -169,6 +170,9 @@ func (h *Handler) resolve() error {
 	errs := []error{
 		replace("domain", &h.Domain), replace("client_id", &h.ClientID),
 		replace("client_secret", &h.ClientSecret), replace("audience", &h.Audience),
+	}
+	if h.Assertion != nil {
+		errs = append(errs, replace("assertion audience", &h.Assertion.Audience))
 	}
 	for i := range h.Connections {
 		errs = append(errs, replace("connection", &h.Connections[i].Name))
@@ -223,6 +227,7 @@ func (h *Handler) judge() error {
 		named("require", checkRules(h.Require)),
 		named("deny", checkRules(h.Deny)),
 		named("headers", checkHeaders(h.Headers)),
+		named("assertion", checkAssertion(h.Assertion, h.Headers)),
 		named("base_url", each(checkBaseURL)(h.BaseURLs)),
 		named("prefix", checkPrefix(h.Prefix)),
 		named("logout strategy", checkLogoutStrategy(h.Logout.Strategy)),
@@ -272,7 +277,7 @@ func (h *Handler) prepare(ctx caddy.Context) error {
 	h.limits = session.Limits{
 		Idle: time.Duration(h.Session.Idle), Absolute: time.Duration(h.Session.Absolute), MaxAge: time.Duration(h.MaxAge),
 	}
-	if h.plan, err = h.Headers.newPlan(); err != nil {
+	if h.plan, err = h.Headers.newPlan(h.Assertion); err != nil {
 		return fmt.Errorf("headers: %w", err)
 	}
 	if err := h.prepareRules(); err != nil {
@@ -287,6 +292,9 @@ func (h *Handler) prepare(ctx caddy.Context) error {
 	h.routes, h.place = h.ownRoutes(), new(atomic.Pointer[place])
 	if h.shared, err = acquireShared(issuer, h.ClientID); err != nil {
 		return err
+	}
+	if err := h.prepareAssertion(ctx); err != nil {
+		return fmt.Errorf("assertion: %w", err)
 	}
 	h.shared.add(h)
 	return nil
@@ -317,6 +325,7 @@ func (h *Handler) Cleanup() error {
 	if h.rotation != nil {
 		errs = append(errs, h.rotation.watcher.leave(h.rotation))
 	}
+	errs = append(errs, h.asserter.close())
 	if h.shared != nil {
 		errs = append(errs, h.shared.release(h))
 	}

@@ -26,7 +26,8 @@ type shared struct {
 	key    string
 	now    func() time.Time
 
-	renewals renewals
+	renewals   renewals
+	assertions assertions
 
 	mu       sync.RWMutex
 	handlers map[string][]*Handler // by Handler.key, the newest last

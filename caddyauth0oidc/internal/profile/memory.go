@@ -31,6 +31,13 @@ func (p *Profile) Remember() {
 	}
 }
 
+// Forgetful gives a copy without what Remember keeps beside the profile.
+func (p *Profile) Forgetful() Profile {
+	forgetful := *p
+	forgetful.memory = nil
+	return forgetful
+}
+
 // decodedSize is not less than what the value of the JSON text takes, which is up to
 // fifty times the text: every object costs 350 bytes, every element 100.
 func decodedSize(raw json.RawMessage) int {

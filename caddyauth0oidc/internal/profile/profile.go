@@ -31,6 +31,16 @@ type Profile struct {
 	memory *memory // nil until Remember
 }
 
+// Same tells whether both profiles say the same, to the byte.
+func (p *Profile) Same(other *Profile) bool {
+	return p.UserID == other.UserID && p.Name == other.Name && p.Nickname == other.Nickname &&
+		p.GivenName == other.GivenName && p.FamilyName == other.FamilyName &&
+		p.Email == other.Email && p.EmailVerified == other.EmailVerified && p.Picture == other.Picture &&
+		p.UpdatedAt == other.UpdatedAt && p.CreatedAt == other.CreatedAt && p.ClientID == other.ClientID &&
+		p.OrgID == other.OrgID && p.OrgName == other.OrgName &&
+		bytes.Equal(p.Identities, other.Identities) && bytes.Equal(p.Extra, other.Extra)
+}
+
 // normalized are the members of the profile's JSON that stand for fields of
 // their own; identities is written as it is stored.
 var normalized = []string{

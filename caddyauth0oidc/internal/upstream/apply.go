@@ -9,7 +9,8 @@ import (
 
 // Facts is what the application gets to know besides the profile.
 type Facts struct {
-	Expires time.Time // the latest end of the session; the zero time is not shown
+	Expires   time.Time // the latest end of the session; the zero time is not shown
+	Assertion string    // of the user, signed; if the plan has a header for it
 }
 
 // Apply sets the headers of the profile, each once; a header without a value is

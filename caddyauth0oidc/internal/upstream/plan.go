@@ -32,6 +32,10 @@ type Config struct {
 	// JSON without padding.
 	Profile bool
 
+	// Assertion is the header of the assertion that Facts has, of another name than
+	// the rest. Default: none.
+	Assertion string
+
 	// Lines are headers of the operator's own, each of another name than the
 	// rest. The client's copies are removed too.
 	Lines []Line
@@ -84,6 +88,11 @@ func NewPlan(c Config) (*Plan, error) {
 	if err := p.addLines(c.Lines); err != nil {
 		return nil, err
 	}
+	if c.Assertion != "" {
+		if err := p.addAssertion(c.Assertion); err != nil {
+			return nil, fmt.Errorf("checking the header name %q: %w", c.Assertion, err)
+		}
+	}
 	for _, folded := range append(p.names, p.prefix) {
 		letter := folded[0]
 		p.initials[letter], p.initials[letter-'a'+'A'] = true, true
@@ -107,12 +116,30 @@ func (p *Plan) addLines(lines []Line) error {
 			errs = append(errs, fmt.Errorf("checking the header name %q: %w", line.Header, err))
 			continue
 		}
-		if !begins(line.Header, p.prefix) {
-			p.names = append(p.names, fold(line.Header))
-		}
-		p.add(line.Header, fields[line.Claim], line.Claim)
+		p.addNamed(line.Header, fields[line.Claim], line.Claim)
 	}
 	return errors.Join(errs...)
+}
+
+// addNamed adds a header whose name does not come from the prefix.
+func (p *Plan) addNamed(name string, from source, path string) {
+	if !begins(name, p.prefix) {
+		p.names = append(p.names, fold(name))
+	}
+	p.add(name, from, path)
+}
+
+func (p *Plan) addAssertion(name string) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	for _, other := range p.headers {
+		if Same(name, other.key) {
+			return fmt.Errorf("%s is set already, which applications may take for the same: write another name", other.key)
+		}
+	}
+	p.addNamed(name, fromAssertion, "")
+	return nil
 }
 
 // checkLine compares the line with those before it; the first own headers are no

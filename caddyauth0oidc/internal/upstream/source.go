@@ -33,6 +33,7 @@ const (
 	fromChildUserID
 	fromSessionExpires
 	fromWholeProfile
+	fromAssertion
 )
 
 func (s source) isPartOfUserID() bool { return fromStrategy <= s && s <= fromChildUserID }
@@ -127,6 +128,8 @@ func (u *user) text(h *header) string {
 		return u.expires()
 	case fromWholeProfile:
 		return u.encoded()
+	case fromAssertion:
+		return u.facts.Assertion
 	}
 	return u.claim(h.path)
 }
