@@ -27,6 +27,7 @@ func handlerOperations() []operation {
 		{name: "handler with 12 headers, another session each time", prepare: serving(Directive(12), manyCookies), floor: noopHandler},
 		{name: "handler with the preset", prepare: serving(Directive(Preset), one(smallCookie)), floor: noopHandler},
 		{name: "handler with two rules", prepare: serving(ruled(Directive(12)), one(smallCookie)), floor: noopHandler},
+		{name: "handler with an assertion", prepare: serving(asserting(4), one(smallCookie)), floor: noopHandler},
 		{name: "handler with two lines of custom claims", prepare: serving(directive(customHeaders, nil), one(customCookie)), floor: noopHandler},
 		{name: "handler with two lines of custom claims, another session each time", prepare: serving(directive(customHeaders, nil), manyCustomCookies), floor: noopHandler},
 	}
@@ -35,6 +36,11 @@ func handlerOperations() []operation {
 // ruled adds rules that let every made-up user pass.
 func ruled(directive string) string {
 	return strings.Replace(directive, "{\n", "{\n\trequire connection other "+Connection+"\n\tdeny email_domain evil.test *.evil.test\n", 1)
+}
+
+// asserting is Directive with a signed assertion beside the headers.
+func asserting(n int) string {
+	return strings.TrimSuffix(Directive(n), "}\n") + "\tassertion {\n\t\taudience bench\n\t}\n}\n"
 }
 
 // customHeaders are of claims for which the profile has no field.

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"crypto/rand"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -45,6 +46,7 @@ func headerOperations() []operation {
 			"X-Auth0-User-Id": {"auth0|admin"}, "X_auth0_email": {"admin@example.com"}, "Connection": {"X-Auth0-Name"},
 		}), floor: "copy a browser's headers"},
 		{name: "apply headers", prepare: applyingHeaders, floor: "copy a browser's headers"},
+		{name: "sign an assertion", prepare: signing},
 	}
 }
 
@@ -70,6 +72,31 @@ func applyingHeaders(tb testing.TB) func() {
 	return func() {
 		renew(headers, original)
 		p.Apply(headers, make([]string, p.Len()), &s.Profile, facts)
+	}
+}
+
+// signing is what a request takes that finds no assertion of its session.
+func signing(tb testing.TB) func() {
+	key, err := upstream.NewSigningKey(rand.Reader)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	keys, err := upstream.NewSigningKeys([][]byte{key})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	a, err := upstream.NewAssertion(upstream.AssertionConfig{
+		Audience: "bench", TTL: time.Minute, Claims: []string{"email", "email_verified", "name", "org_id"},
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s := newSession(tb, newMint(tb), 0)
+	o := upstream.Occasion{Issuer: "http://localhost", ID: "0123456789012345678901", Now: time.Now(), Until: time.Now().Add(time.Hour)}
+	return func() {
+		if _, err := a.Sign(keys, &s.Profile, o); err != nil {
+			tb.Fatal(err)
+		}
 	}
 }
 

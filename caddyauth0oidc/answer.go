@@ -19,9 +19,9 @@ type answer struct {
 	visit        *visit
 	personal     bool // for the signed-in user
 	varies       bool // others see another answer at the same address
+	done         bool
 	renewal      *renewal
 	cacheControl [1]string
-	done         bool
 }
 
 // answerTo gives the writer for the handlers behind us. The usual request needs
