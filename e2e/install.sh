@@ -1,6 +1,7 @@
 #!/bin/sh
-# Makes sure that the programs of the end-to-end tests are there: Chromium and the
-# servers of applications, from Debian's packages. Nothing is fetched when all are.
+# Makes sure that the programs of the end-to-end tests are there: Chromium, the
+# servers of applications, PHP, and Python with PyJWT, from Debian's packages. Nothing
+# is fetched when all are.
 # These packages bring programs alone: apache2 and tomcat10 would start a service,
 # each on a port of its own.
 set -eu
@@ -16,6 +17,9 @@ missing() {
 	test -x /usr/bin/gunicorn || packages="$packages gunicorn"
 	test -x /usr/bin/java || packages="$packages default-jre-headless"
 	test -e /usr/share/java/tomcat10-catalina.jar || packages="$packages libtomcat10-java"
+	command -v php >/dev/null || packages="$packages php-cli"
+	/usr/bin/python3 -c "import jwt" 2>/dev/null || packages="$packages python3-jwt"
+	/usr/bin/python3 -c "import cryptography" 2>/dev/null || packages="$packages python3-cryptography"
 	echo "$packages"
 }
 

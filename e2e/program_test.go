@@ -48,6 +48,25 @@ func fpmPath(t *testing.T) string {
 	return slices.Max(found)
 }
 
+func phpPath(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("php")
+	if err != nil {
+		t.Fatalf("PHP is missing; install it with `sh e2e/install.sh`: %v", err)
+	}
+	return path
+}
+
+// pythonPath gives Debian's Python, which alone finds Debian's packages.
+func pythonPath(t *testing.T) string {
+	t.Helper()
+	const path = "/usr/bin/python3"
+	if output, err := exec.CommandContext(t.Context(), path, "-c", "import jwt, cryptography").CombinedOutput(); err != nil {
+		t.Fatalf("Python, PyJWT or cryptography is missing; install them with `sh e2e/install.sh`: %v\n%s", err, output)
+	}
+	return path
+}
+
 // process is a program that runs until the test ends it.
 type process struct {
 	ended chan struct{} // closed when it is over
