@@ -61,7 +61,8 @@ func manyCustomCookies(tb testing.TB) []string { return minted(tb, many, customS
 // handlers stand in front of an empty answer.
 func serving(handlers string, cookies func(testing.TB) []string) func(testing.TB) func() {
 	return func(tb testing.TB) func() {
-		server := provision(tb, "{\nadmin off\nauto_https off\npersist_config off\n}\nhttp://:80 {\n"+handlers+"respond 204\n}\n")
+		storage := "storage file_system " + tb.TempDir() + "\n" // where an assertion's key is kept
+		server := provision(tb, "{\nadmin off\nauto_https off\npersist_config off\n"+storage+"}\nhttp://:80 {\n"+handlers+"respond 204\n}\n")
 		r, all, turn := browserRequest(), cookies(tb), 0
 		r.Header["Cookie"] = all[:1:1]
 		ctx, cancel := context.WithCancel(context.Background())
