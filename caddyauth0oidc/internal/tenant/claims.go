@@ -26,7 +26,7 @@ var protectedClaims = []string{
 	"iss", "sub", "aud", "azp", "exp", "iat", "nbf", "jti", "nonce", "at_hash", "c_hash", "s_hash", "auth_time", "acr", "amr", "sid",
 	"events", "session_expiry", "email", "email_verified", "name", "nickname", "given_name", "family_name", "middle_name",
 	"preferred_username", "picture", "updated_at", "created_at", "phone_number", "phone_number_verified", "address",
-	"user_id", "identities", "client_id", "org_id", "org_name", "roles", "groups", "permissions", "scope", "act", "cnf",
+	"user_id", "identities", "client_id", "org_id", "org_name", "roles", "groups", "permissions", "scope", "act", "cnf", "gty",
 	"app_metadata", "user_metadata", "_claim_names", "_claim_sources",
 }
 

@@ -76,10 +76,11 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("%s: refused with %s (status %d)", exchanging, e.Code, e.Status)
 }
 
-// InvalidTokenError says that an ID token, or the answer that should have carried it, must not be believed.
+// InvalidTokenError says that a token, or the answer that should have carried it, must not be believed.
 type InvalidTokenError struct {
-	// Reason is a stable code: access_token, algorithm, at_hash, audience, auth_time, azp, content_type, duplicate_claim, expired,
-	// id_token, issued_at, issuer, malformed, nonce, not_before, session_expiry, sid, signature, subject or token_type.
+	// Reason is a stable code: access_token, algorithm, at_hash, audience, auth_time, azp, bound, content_type, duplicate_claim,
+	// expired, id_token, issued_at, issuer, malformed, nonce, not_before, permissions, scope, session_expiry, sid, signature,
+	// subject or token_type.
 	Reason string
 }
 

@@ -27,7 +27,7 @@ const (
 	maxRSABits = 8192
 )
 
-// acceptedAlgs are the signature algorithms of ID tokens; no discovery document can add to them (OpenID Connect Core 1.0 section 3.1.3.7, 7).
+// acceptedAlgs are the signature algorithms of tokens; no discovery document can add to them (OpenID Connect Core 1.0 section 3.1.3.7, 7).
 var acceptedAlgs = []string{string(jose.RS256), string(jose.PS256), string(jose.ES256)}
 
 var acceptedSignatures = []jose.SignatureAlgorithm{jose.RS256, jose.PS256, jose.ES256}
@@ -57,18 +57,24 @@ func newKeySet(t *Tenant) *keySet {
 // VerifySignature returns the payload of a compact JWS that one of the tenant's keys signed. An unknown key is looked for once
 // in the current set, at most every 30 seconds, however many tokens with unknown keys arrive. The first is always looked for.
 func (k *keySet) VerifySignature(ctx context.Context, token string) ([]byte, error) {
+	payload, _, err := k.verify(ctx, token)
+	return payload, err
+}
+
+// verify does what VerifySignature does, and tells of which generation the keys were.
+func (k *keySet) verify(ctx context.Context, token string) (payload []byte, generation int, err error) {
 	jws, err := jose.ParseSignedCompact(token, acceptedSignatures)
 	if err != nil || len(jws.Signatures) != 1 {
-		return nil, invalid("malformed")
+		return nil, 0, invalid("malformed")
 	}
 	keys, seen, err := k.recall.get(ctx)
 	for range 3 {
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		payload, known := verifyWith(keys, jws)
 		if payload != nil {
-			return payload, nil
+			return payload, seen, nil
 		}
 		if known {
 			break
@@ -76,7 +82,7 @@ func (k *keySet) VerifySignature(ctx context.Context, token string) ([]byte, err
 		// The first renewal may only have waited for a request that began before the key existed, so there may be a second.
 		keys, seen, err = k.recall.renew(ctx, seen, k.mayLookForUnknown)
 	}
-	return nil, invalid("signature")
+	return nil, 0, invalid("signature")
 }
 
 // mayLookForUnknown is called with the lock of recall held.

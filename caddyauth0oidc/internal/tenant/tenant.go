@@ -1,5 +1,5 @@
 // Package tenant answers what one Auth0 tenant says and how we talk to it: its discovery document, its signing keys, the
-// authorize URL, the code exchange, the verification of its ID tokens and its logout URLs.
+// authorize URL, the code exchange, the verification of its ID tokens and access tokens, and its logout URLs.
 package tenant
 
 import (

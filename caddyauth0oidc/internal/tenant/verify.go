@@ -59,7 +59,7 @@ type IDToken struct {
 // VerifyIDToken verifies an ID token as OpenID Connect Core 1.0 section 3.1.3.7 says, and leaves nothing optional that Auth0
 // provides. The error is an *InvalidTokenError, or an *UnavailableError when the keys are not known.
 func (t *Tenant) VerifyIDToken(ctx context.Context, app Application, raw string, c Check) (*IDToken, error) {
-	if err := checkForm(raw); err != nil {
+	if _, err := checkForm(raw, isIDTokenType); err != nil {
 		return nil, err
 	}
 	keys := &payloadKeeper{keys: t.keys}
@@ -102,10 +102,14 @@ func (p *payloadKeeper) VerifySignature(ctx context.Context, token string) ([]by
 	return p.payload, p.err
 }
 
+// isIDTokenType takes typ, or its absence, as OpenID Connect Core 1.0 leaves it.
+func isIDTokenType(typ *string) bool { return typ == nil || strings.EqualFold(*typ, "JWT") }
+
 // checkForm refuses what is not a compact JWS with a header that we understand, before anything costs time, memory or a request.
-func checkForm(raw string) error {
+// It returns the payload, which nobody has verified yet.
+func checkForm(raw string, isType func(typ *string) bool) ([]byte, error) {
 	if len(raw) > maxToken || strings.Count(raw, ".") != 2 {
-		return invalid("malformed")
+		return nil, invalid("malformed")
 	}
 	var header struct {
 		Algorithm string               `json:"alg"`
@@ -120,18 +124,18 @@ func checkForm(raw string) error {
 		var err error
 		// The decoder itself skips line breaks.
 		if decoded[i], err = base64.RawURLEncoding.Strict().DecodeString(part); err != nil || strings.ContainsAny(part, "\r\n") || part == "" {
-			return invalid("malformed")
+			return nil, invalid("malformed")
 		}
 	}
 	switch err := decodeExactly(decoded[0], &header); {
 	case err != nil, len(header.Critical) > 0, len(header.Base64) > 0, len(header.KeyID) > maxKeyID:
-		return invalid("malformed")
+		return nil, invalid("malformed")
 	case !slices.Contains(acceptedAlgs, header.Algorithm):
-		return invalid("algorithm")
-	case header.Type != nil && !strings.EqualFold(*header.Type, "JWT"):
-		return invalid("token_type")
+		return nil, invalid("algorithm")
+	case !isType(header.Type):
+		return nil, invalid("token_type")
 	}
-	return nil
+	return decoded[1], nil
 }
 
 // judge goes through the claims and returns the reason to refuse them, empty for none.
