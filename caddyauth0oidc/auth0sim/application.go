@@ -50,6 +50,12 @@ type API struct {
 	Scopes []string
 	// AllowOfflineAccess lets applications have refresh tokens for this API.
 	AllowOfflineAccess bool
+	// TokenDialect is access_token (default), rfc9068_profile, or one of them with _authz behind it, which adds the claim
+	// permissions.
+	TokenDialect string
+	// Permissions are what the roles of users grant, by user id. Applications that act for themselves have the scopes of
+	// their grant.
+	Permissions map[string][]string
 }
 
 // AddApplication registers an application and returns it with the defaults filled in.

@@ -80,6 +80,8 @@ type Settings struct {
 	// TamperIDToken, if not nil, changes header and claims of an ID token before it is signed. The alg of the header
 	// decides how: RS256, PS256, ES256, HS256, or none for an empty signature.
 	TamperIDToken func(header, claims map[string]any)
+	// TamperAccessToken, if not nil, does the same with an access token of an API.
+	TamperAccessToken func(header, claims map[string]any)
 	// TamperTokenResponse, if not nil, changes the JSON answer of /oauth/token.
 	TamperTokenResponse func(body map[string]any)
 	// TamperUserInfo, if not nil, changes the JSON answer of /userinfo.

@@ -262,3 +262,59 @@ func TestUserInfoNeedsAGoodToken(t *testing.T) {
 		t.Errorf("an expired token got %d", status)
 	}
 }
+
+func TestAccessTokensSpeakTheDialectOfTheirAPI(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	machine := w.Master.AddApplication(Application{
+		GrantTypes: []string{"client_credentials"}, Grants: map[string][]string{"https://api.test/": {"read:things"}},
+	})
+	for dialect, want := range map[string]struct {
+		typ                string
+		azp, gty, clientID any
+		permissions        bool
+	}{
+		"":                      {"JWT", machine.ClientID, "client-credentials", nil, false},
+		"access_token":          {"JWT", machine.ClientID, "client-credentials", nil, false},
+		"access_token_authz":    {"JWT", machine.ClientID, "client-credentials", nil, true},
+		"rfc9068_profile":       {"at+jwt", nil, nil, machine.ClientID, false},
+		"rfc9068_profile_authz": {"at+jwt", nil, nil, machine.ClientID, true},
+	} {
+		w.Master.AddAPI(API{Identifier: "https://api.test/", Scopes: []string{"read:things"}, TokenDialect: dialect})
+		status, body := w.exchange(w.Master, url.Values{
+			"grant_type": {"client_credentials"}, "audience": {"https://api.test/"},
+			"client_id": {machine.ClientID}, "client_secret": {machine.ClientSecret},
+		})
+		if status != http.StatusOK {
+			t.Fatalf("%s: %d %v", dialect, status, body)
+		}
+		header, claims := part(t, body["access_token"], 0), claimsOf(t, body["access_token"])
+		if header["typ"] != want.typ || claims["azp"] != want.azp || claims["gty"] != want.gty || claims["client_id"] != want.clientID ||
+			(claims["jti"] != nil) != (want.typ == "at+jwt") || claims["sub"] != machine.ClientID+"@clients" {
+			t.Errorf("%s: %v %v", dialect, header, claims)
+		}
+		permissions, found := claims["permissions"].([]any)
+		if found != want.permissions || found && (len(permissions) != 1 || permissions[0] != "read:things") {
+			t.Errorf("%s: permissions %v", dialect, claims["permissions"])
+		}
+	}
+	w.Master.AddAPI(API{
+		Identifier: "https://api.test/", TokenDialect: "access_token_authz",
+		Permissions: map[string][]string{w.MasterUserID(w.User): {"write:things"}},
+	})
+	claims := claimsOf(t, w.tokens(map[string]string{"audience": "https://api.test/", "scope": "openid"})["access_token"])
+	if permissions, _ := claims["permissions"].([]any); len(permissions) != 1 || permissions[0] != "write:things" {
+		t.Errorf("permissions of the user: %v", claims["permissions"])
+	}
+}
+
+func TestAccessTokensCanBeTamperedWith(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Master.AddAPI(API{Identifier: "https://api.test/"})
+	w.Master.TamperAccessToken = func(header, claims map[string]any) { header["typ"], claims["azp"] = "x", "y" }
+	token := w.tokens(map[string]string{"audience": "https://api.test/"})["access_token"]
+	if part(t, token, 0)["typ"] != "x" || claimsOf(t, token)["azp"] != "y" {
+		t.Error("the token is as it would be")
+	}
+}

@@ -226,11 +226,34 @@ func (t *Tenant) jwtAccessToken(a authorization, grantType string, lifetime time
 		claims["org_id"] = a.organization.ID
 	}
 	// Access tokens of an API are signed with the tenant's key whatever the application's setting for ID tokens is.
-	alg := t.settings().SigningAlg
+	s := t.settings()
+	alg := s.SigningAlg
 	if alg == "HS256" {
 		alg = "RS256"
 	}
-	return t.sign(map[string]any{"alg": alg, "typ": "JWT", "kid": t.ring(alg).current.kid}, claims, nil)
+	header := map[string]any{"alg": alg, "typ": "JWT", "kid": t.ring(alg).current.kid}
+	t.speakDialect(a, header, claims)
+	if s.TamperAccessToken != nil {
+		s.TamperAccessToken(header, claims)
+	}
+	return t.sign(header, claims, nil)
+}
+
+// speakDialect changes a token of Auth0's own dialect into the one that the API has.
+func (t *Tenant) speakDialect(a authorization, header, claims map[string]any) {
+	api, _ := t.api(a.audience)
+	dialect, authz := strings.CutSuffix(api.TokenDialect, "_authz")
+	if authz {
+		claims["permissions"] = append([]string{}, api.Permissions[a.userID]...)
+		if a.userID == "" {
+			claims["permissions"] = append([]string{}, a.scopes...)
+		}
+	}
+	if dialect == "rfc9068_profile" {
+		header["typ"], claims["client_id"], claims["jti"] = "at+jwt", a.clientID, t.network.token(16)
+		delete(claims, "azp")
+		delete(claims, "gty")
+	}
 }
 
 // bearer finds what an access token stands for.
