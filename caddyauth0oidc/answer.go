@@ -16,9 +16,11 @@ import (
 // cookie when it is renewed.
 type answer struct {
 	caddyhttp.ResponseWriterWrapper
-	visit        *visit
-	personal     bool // for the signed-in user
-	varies       bool // others see another answer at the same address
+	visit    *visit
+	personal bool // for the signed-in user
+	// Others see another answer at the same address: by their cookies, by their access token.
+	variesByCookie, variesByToken bool
+
 	done         bool
 	renewal      *renewal
 	cacheControl [1]string
@@ -91,8 +93,11 @@ func (a *answer) finish() {
 	case a.personal || a.visit.identity.plan != nil: // who is known later, in a subroute
 		a.makePrivate(header)
 	}
-	if a.varies {
+	if a.variesByCookie {
 		header.Add("Vary", "Cookie")
+	}
+	if a.variesByToken {
+		header.Add("Vary", "Authorization")
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
 
-	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/profile"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/upstream"
 )
 
@@ -144,26 +144,26 @@ func (a *asserter) close() error {
 	return a.keys.watcher.leave(a.keys)
 }
 
-// assert gives the assertion for the request of a session that ends at the given
-// time: one that was made before, or a new one. Without any, which the log says, the
+// assert gives the assertion for the request of a session, or of an access token, that
+// ends at the given time: one that was made before, or a new one. Without any, which the log says, the
 // application has nothing to believe.
-func (h *Handler) assert(r *http.Request, s *session.Session, end time.Time) string {
+func (h *Handler) assert(r *http.Request, p *profile.Profile, id [16]byte, end time.Time) string {
 	if h.asserter == nil {
 		return ""
 	}
 	now, o, keys := h.now(), h.originOf(r), h.asserter.keys.current.Load()
-	key := assertionKey{maker: h.asserter.maker, issuer: o, session: s.ID}
-	if text, ok := h.asserter.made.find(key, keys.ID(), &s.Profile, now, end); ok {
+	key := assertionKey{maker: h.asserter.maker, issuer: o, session: id}
+	if text, ok := h.asserter.made.find(key, keys.ID(), p, now, end); ok {
 		return text
 	}
-	id, err := h.drawID()
+	jti, err := h.drawID()
 	if err == nil {
 		var signed upstream.Signed
-		occasion := upstream.Occasion{Issuer: o.String(), ID: id, Now: now, Until: end}
-		if signed, err = key.maker.Sign(keys, &s.Profile, occasion); err == nil {
+		occasion := upstream.Occasion{Issuer: o.String(), ID: jti, Now: now, Until: end}
+		if signed, err = key.maker.Sign(keys, p, occasion); err == nil {
 			key.issuer.host = strings.Clone(o.host) // it may be a part of the request's whole header
 			h.asserter.made.keep(&assertion{
-				key: key, signer: keys.ID(), profile: s.Profile.Forgetful(), from: now, expires: signed.Expires, text: signed.Text,
+				key: key, signer: keys.ID(), profile: p.Forgetful(), from: now, expires: signed.Expires, text: signed.Text,
 			})
 			return signed.Text
 		}

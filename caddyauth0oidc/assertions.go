@@ -35,7 +35,7 @@ type assertions struct {
 type assertionKey struct {
 	maker   *upstream.Assertion
 	issuer  origin
-	session [16]byte
+	session [16]byte // or the access token
 }
 
 type assertion struct {

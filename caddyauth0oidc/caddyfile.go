@@ -157,6 +157,7 @@ var settings = map[string]setting{
 	"unauthenticated": text(func(h *Handler) *string { return &h.Unauthenticated }, checkUnauthenticated),
 	"require":         rule(func(h *Handler) *[]Rule { return &h.Require }),
 	"deny":            rule(func(h *Handler) *[]Rule { return &h.Deny }),
+	"bearer":          (*Handler).parseBearer,
 	"headers":         (*Handler).parseHeaders,
 	"assertion":       (*Handler).parseAssertion,
 	"base_url":        list(func(h *Handler) *[]string { return &h.BaseURLs }, each(checkBaseURL)),

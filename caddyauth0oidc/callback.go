@@ -131,10 +131,7 @@ func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Tra
 	if err != nil {
 		return nil, err
 	}
-	if err := h.connections.Judge(p.UserID); err != nil {
-		return nil, err
-	}
-	if err := h.contexts.Judge(p); err != nil {
+	if err := h.admits(p, false); err != nil {
 		return nil, err
 	}
 	s, err := session.New(h.random, h.now(), *p)

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/profile"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/upstream"
@@ -20,12 +21,24 @@ type identity struct {
 // headerRoom is how many headers the array of a visit has room for.
 const headerRoom = 24
 
-// publish gives the request the session's user: headers for the upstream,
-// placeholders for the configuration and the access log.
-func (h *Handler) publish(r *http.Request, v *visit) {
-	end := v.session.Expires(h.limits)
-	facts := upstream.Facts{Expires: end, Assertion: h.assert(r, &v.session, end)}
-	v.identity = identity{profile: &v.session.Profile, facts: facts, plan: h.plan}
+// admits judges a user who is known, from a session or from an access token, by the
+// connection and the strength of the sign-in that this directive asks for. A machine is an application that acts for itself: it
+// has come through no connection, and the tenant grants it each API by name.
+func (h *Handler) admits(p *profile.Profile, machine bool) error {
+	if machine {
+		return nil
+	}
+	if err := h.connections.Judge(p.UserID); err != nil {
+		return err
+	}
+	return h.contexts.Judge(p)
+}
+
+// publish gives the request its user: headers for the upstream, placeholders for the
+// configuration and the access log. The id is of the session or of the access token,
+// the end as well.
+func (h *Handler) publish(r *http.Request, v *visit, p *profile.Profile, id [16]byte, end time.Time) {
+	v.identity = identity{profile: p, facts: upstream.Facts{Expires: end, Assertion: h.assert(r, p, id, end)}, plan: h.plan}
 	v.restore(r)
 }
 

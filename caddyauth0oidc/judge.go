@@ -45,10 +45,8 @@ func checkStrategy(strategy string) error {
 }
 
 func checkScopes(scopes []string) error {
-	for _, s := range scopes {
-		if s == "" || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
-			return fmt.Errorf("'%s' is not a scope (RFC 6749 section 3.3); write them apart, like: openid profile email", s)
-		}
+	if err := each(checkScopeToken)(scopes); err != nil {
+		return err
 	}
 	if !slices.Contains(scopes, "openid") {
 		return errors.New("'openid' is missing among the scopes; add it, without it there is no ID token")
@@ -187,6 +185,7 @@ func (h *Handler) judgeTogether() error {
 		named("max_age", checkMaxAge(time.Duration(filled.MaxAge))),
 		named("headers", checkHeaders(filled.Headers)),
 		named("assertion", checkAssertion(filled.Assertion, filled.Headers)),
+		named("bearer", checkBearer(filled.Bearer, filled.Domain, filled.ClientID)),
 		named("logout", checkLogout(filled.Logout)),
 	)
 }

@@ -131,6 +131,8 @@ type Handler struct {
 	// `require` says. One about `email_domain` keeps out whoever has no verified and
 	// unambiguous address, too. Default: none.
 	Deny []Rule `json:"deny,omitempty"`
+	// Bearer lets API clients pass with an access token. Default: none is accepted.
+	Bearer *Bearer `json:"bearer,omitempty"`
 
 	// Headers says under which names the profile reaches the upstream.
 	Headers *Headers `json:"headers,omitempty"`

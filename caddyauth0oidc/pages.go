@@ -69,6 +69,9 @@ var messages = map[string]message{
 	codeLoop:               {"The sign-in does not stick", "You were signed in several times in a row, and every time your browser came back signed out. Most often the browser refuses this site's cookies, or the site is opened once with https and once without. Allow cookies for this site, then try again."},
 	codeTenantUnavailable:  {"The sign-in service cannot be reached", "You cannot be signed in at the moment. Whoever is signed in already can go on working. Please try again in a little while."},
 	codeCrossSite:          {"This came from another site", "For your safety the request was not carried out, because another site made it."},
+	codeInvalidRequest:     {"The access token cannot be read", "The header Authorization has an access token that is not written as it should be, or more than one. Send exactly one, as: Authorization: Bearer TOKEN."},
+	codeInvalidAccessToken: {"The access token is not valid here", "The access token has expired, is for another API, or could not be verified. Get a new one for this API and try again."},
+	codeInsufficientScope:  {"The access token does not allow this", "The access token lacks a scope or a permission that is needed here."},
 	codeInternal:           {"Something went wrong", "The request could not be answered because of a fault on our side. Please try again in a little while."},
 }
 

@@ -183,6 +183,9 @@ func (h *Handler) resolve() error {
 	for i := range h.ACRValues {
 		errs = append(errs, replace("acr_values", &h.ACRValues[i]))
 	}
+	for i := range orNew(h.Bearer).Audiences {
+		errs = append(errs, replace("bearer audience", &h.Bearer.Audiences[i]))
+	}
 	for i := range h.BaseURLs {
 		errs = append(errs, replace("base_url", &h.BaseURLs[i]))
 	}
@@ -228,6 +231,7 @@ func (h *Handler) judge() error {
 		named("deny", checkRules(h.Deny)),
 		named("headers", checkHeaders(h.Headers)),
 		named("assertion", checkAssertion(h.Assertion, h.Headers)),
+		named("bearer", checkBearer(h.Bearer, h.Domain, h.ClientID)),
 		named("base_url", each(checkBaseURL)(h.BaseURLs)),
 		named("prefix", checkPrefix(h.Prefix)),
 		named("logout strategy", checkLogoutStrategy(h.Logout.Strategy)),

@@ -34,6 +34,9 @@ const (
 	codeTenantUnavailable  = "tenant_unavailable"
 	codeCrossSite          = "cross_site_request"
 	codeInternal           = "internal_error"
+	codeInvalidRequest     = "invalid_request"
+	codeInvalidAccessToken = "invalid_access_token"
+	codeInsufficientScope  = "insufficient_scope"
 )
 
 // errorPlaceholder holds the code in error routes.
@@ -52,6 +55,7 @@ type refusal struct {
 	allow      string        // methods that the route has, with 405
 	cause      error         // for the log; has no secret and no claim in it
 	detail     string        // what the page adds; one of our own words or names
+	bearer     string        // the challenge to API clients
 }
 
 // refuse answers with the site's error routes, if it has any for this case, and
@@ -66,9 +70,8 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, f refusal) erro
 	if f.allow != "" {
 		w.Header().Set("Allow", f.allow)
 	}
-	if f.status == http.StatusUnauthorized {
-		// RFC 9110 section 11.6.1 wants a challenge with every 401.
-		w.Header().Set("WWW-Authenticate", `Auth0-OIDC login_url="`+f.loginURL+`"`+f.challenge)
+	if lines := f.challenges(); lines != nil {
+		w.Header()["Www-Authenticate"] = lines
 	}
 	if v := visitOf(r); v.refusal == nil {
 		v.refusal = &f
@@ -78,6 +81,17 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, f refusal) erro
 	}
 	h.writeRefusal(w, r, f)
 	return nil
+}
+
+// challenges say how to get in. RFC 9110 section 11.6.1 wants one with every 401.
+func (f refusal) challenges() (lines []string) {
+	if f.status == http.StatusUnauthorized && f.loginURL != "" {
+		lines = append(lines, `Auth0-OIDC login_url="`+f.loginURL+`"`+f.challenge)
+	}
+	if f.bearer != "" {
+		lines = append(lines, f.bearer)
+	}
+	return lines
 }
 
 // logRefusal writes one line for each refusal that an operator may want to

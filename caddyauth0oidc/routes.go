@@ -20,16 +20,19 @@ type route struct {
 // the application's.
 func (h *Handler) ownRoutes() map[string]*route {
 	get, read := []string{http.MethodGet}, []string{http.MethodGet, http.MethodHead}
-	routes := map[string]*route{
+	own := map[string]*route{
 		h.Prefix + "/login":    {methods: read, answer: h.serveLogin, handler: h},
 		h.Prefix + "/callback": {methods: get, answer: h.serveCallback, handler: h, secret: true},
 		h.Prefix + "/logout":   {methods: []string{http.MethodGet, http.MethodPost}, answer: h.serveLogout, handler: h},
 		h.Prefix + "/profile":  {methods: read, answer: h.serveProfile, handler: h},
 	}
 	if h.Assertion != nil {
-		routes[h.Prefix+"/jwks.json"] = &route{methods: read, answer: h.serveJWKS, handler: h}
+		own[h.Prefix+"/jwks.json"] = &route{methods: read, answer: h.serveJWKS, handler: h}
 	}
-	return routes
+	if h.Bearer != nil {
+		own[resourceMetadataPath] = &route{methods: read, answer: h.serveResourceMetadata, handler: h}
+	}
+	return own
 }
 
 func (o *route) serve(w http.ResponseWriter, r *http.Request, v *visit) error {

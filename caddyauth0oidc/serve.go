@@ -56,13 +56,21 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		v.restore(r)
 		return v.answerTo(w).serve(r, next)
 	}
+	if token, found := h.presented(r); found {
+		return h.serveClient(w, r, v, token, next)
+	}
 	if h.readSession(r, v, &v.session) {
 		if err := h.rules.Judge(&v.session.Profile); err != nil {
 			return h.forbid(w, r, v, err)
 		}
-		h.publish(r, v)
+		h.publish(r, v, &v.session.Profile, v.session.ID, v.session.Expires(h.limits))
 		return h.pass(w, r, v, next)
 	}
+	return h.turnAway(w, r, v, next)
+}
+
+// turnAway answers a protected request that nobody is known to have made.
+func (h *Handler) turnAway(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) error {
 	v.withdraw(r)
 	if v.refusal != nil && h.Unauthenticated != "pass" { // an error route of our own refusal, protected
 		v.speaks = true
@@ -76,7 +84,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // pass hands a signed-in user's request to the next handler.
 func (h *Handler) pass(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) error {
 	a := v.answerTo(w)
-	a.varies = h.Unauthenticated == "pass"
+	h.tellWhatVaries(a)
 	h.shared.renewals.saw(&v.session)
 	if h.renewalDue(r, v) {
 		a.renewal = h.beginRenewal(r, v)
@@ -148,7 +156,7 @@ func (h *Handler) clean(r *http.Request) {
 // connection and a strength that this directive accepts. Anything else is no session.
 func (h *Handler) readSession(r *http.Request, v *visit, s *session.Session) bool {
 	return h.keys.Load().ReadSession(s, v.cookies, h.cookiesOf(h.originOf(r)).Session.Name) &&
-		s.Alive(h.now(), h.limits) && h.connections.Judge(s.Profile.UserID) == nil && h.contexts.Judge(&s.Profile) == nil
+		s.Alive(h.now(), h.limits) && h.admits(&s.Profile, false) == nil
 }
 
 // siteSession gives the session for the module's own routes, which the
@@ -172,7 +180,7 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, v *visit, ne
 	switch h.Unauthenticated {
 	case "pass":
 		a := v.answerTo(w)
-		a.varies = true
+		h.tellWhatVaries(a)
 		return a.serve(r, next)
 	case "redirect":
 		redirect = isRead(r) && !isPrefetch(r)

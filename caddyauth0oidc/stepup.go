@@ -95,7 +95,8 @@ func (h *Handler) provenSince(started time.Time) time.Time {
 // missingLogin is the refusal of a request whose session is not there, or is there
 // and not enough.
 func (h *Handler) missingLogin(r *http.Request, v *visit) refusal {
-	f := refusal{code: codeLoginRequired, status: http.StatusUnauthorized, loginURL: h.loginURL(h.originOf(r))}
+	o := h.originOf(r)
+	f := refusal{code: codeLoginRequired, status: http.StatusUnauthorized, loginURL: h.loginURL(o), bearer: h.bearerChallenge(o, "")}
 	if h.hasWeakSession(r, v) {
 		f.code, f.challenge = codeStepUpRequired, h.demand().challenge()
 	}

@@ -1,0 +1,147 @@
+package caddyauth0oidc
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/policy"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
+)
+
+// bearerScheme is the scheme of Authorization that is ours (RFC 6750 section 2.1).
+const bearerScheme = "Bearer"
+
+// presented gives the access token of a request. found tells that there is one, or
+// is meant to be: the token is empty if it is not written as RFC 6750 says, or not
+// the only one. A token in the query or in the body is none.
+func (h *Handler) presented(r *http.Request) (token string, found bool) {
+	if h.Bearer == nil {
+		return "", false
+	}
+	lines := r.Header["Authorization"]
+	if !slices.ContainsFunc(lines, isBearer) {
+		return "", false
+	}
+	rest := lines[0][min(len(bearerScheme), len(lines[0])):]
+	token = strings.TrimLeft(rest, " ")
+	if len(lines) != 1 || len(token) == len(rest) || !isToken68(token) {
+		return "", true
+	}
+	return token, true
+}
+
+func isBearer(line string) bool {
+	name, _, _ := strings.Cut(strings.ReplaceAll(line, "\t", " "), " ")
+	name, _, _ = strings.Cut(name, ",")
+	return strings.EqualFold(name, bearerScheme)
+}
+
+// isToken68 tells whether the text is a token68 (RFC 9110 section 11.2), which
+// RFC 6750 calls b64token.
+func isToken68(text string) bool {
+	body := strings.TrimRight(text, "=")
+	return body != "" && !strings.ContainsFunc(body, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-._~+/", r))
+	})
+}
+
+// serveClient lets an API client pass, or refuses it. There is no way from here to
+// a login: neither the session that may have come along, nor `unauthenticated`,
+// makes up for a token that does not do.
+func (h *Handler) serveClient(w http.ResponseWriter, r *http.Request, v *visit, token string, next caddyhttp.Handler) error {
+	client, refused := h.judgeToken(r, token)
+	switch {
+	case refused == nil:
+		h.publish(r, v, client.profile, client.id, client.Expiry)
+		a := v.answerTo(w)
+		h.tellWhatVaries(a)
+		return a.serve(r, next)
+	case v.refusal != nil: // an error route of our own refusal
+		return h.turnAway(w, r, v, next)
+	}
+	v.withdraw(r)
+	v.speaks = true
+	return h.refuse(w, r, *refused)
+}
+
+// judgeToken gives the client that presented the token, or why it is refused.
+func (h *Handler) judgeToken(r *http.Request, token string) (*verifiedToken, *refusal) {
+	o := h.originOf(r)
+	if token == "" {
+		return nil, &refusal{
+			code: codeInvalidRequest, status: http.StatusBadRequest, bearer: h.bearerChallenge(o, "invalid_request"),
+		}
+	}
+	client, err := h.Bearer.verified.verify(r.Context(), h.shared.tenant, token, h.Bearer.Audiences)
+	if invalid, ok := errors.AsType[*tenant.InvalidTokenError](err); ok {
+		return nil, &refusal{
+			code: codeInvalidAccessToken, status: http.StatusUnauthorized, cause: invalid, bearer: h.bearerChallenge(o, "invalid_token"),
+		}
+	}
+	if err != nil {
+		f := h.unavailable(err, "")
+		return nil, &f
+	}
+	if !hasAll(client.Scopes, h.Bearer.Scopes) || !hasAll(client.Permissions, h.Bearer.Permissions) {
+		return nil, &refusal{
+			code: codeInsufficientScope, status: http.StatusForbidden, bearer: h.bearerChallenge(o, "insufficient_scope"),
+		}
+	}
+	return client, h.judgeClient(o, client)
+}
+
+// judgeClient asks of whoever the token is for what is asked of those who sign in.
+func (h *Handler) judgeClient(o origin, client *verifiedToken) *refusal {
+	f := &refusal{status: http.StatusForbidden, bearer: h.bearerChallenge(o, "")}
+	f.cause = h.admits(client.profile, client.IsMachine())
+	switch {
+	case errors.Is(f.cause, policy.ErrContext):
+		f.code, f.status = codeStepUpRequired, http.StatusUnauthorized
+		f.bearer += h.demand().challenge()
+		return f
+	case f.cause != nil:
+		f.code = codeConnectionMismatch
+		return f
+	}
+	if f.cause = h.rules.Judge(client.profile); f.cause != nil {
+		f.code = codeForbidden
+		return f
+	}
+	return nil
+}
+
+func hasAll(given, wanted []string) bool {
+	return !slices.ContainsFunc(wanted, func(w string) bool { return !slices.Contains(given, w) })
+}
+
+// bearerChallenge says in WWW-Authenticate how an API client gets in (RFC 6750
+// section 3, RFC 9728 section 5.1); without an error to a request that presented
+// nothing. It is empty where access tokens are not accepted.
+func (h *Handler) bearerChallenge(o origin, code string) string {
+	if h.Bearer == nil {
+		return ""
+	}
+	line := bearerScheme + ` realm="` + quoted(o.String()) + `"`
+	if code != "" {
+		line += `, error="` + code + `"`
+	}
+	if code == "insufficient_scope" && len(h.Bearer.Scopes) > 0 {
+		line += `, scope="` + strings.Join(h.Bearer.Scopes, " ") + `"`
+	}
+	return line + `, resource_metadata="` + quoted(o.String()+resourceMetadataPath) + `"`
+}
+
+// quoted escapes text for a quoted string (RFC 9110 section 5.6.4).
+func quoted(text string) string {
+	return strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text)
+}
+
+// tellWhatVaries says on which parts of the request the answer depends.
+func (h *Handler) tellWhatVaries(a *answer) {
+	a.variesByCookie = h.Unauthenticated == "pass"
+	a.variesByToken = h.Bearer != nil
+}

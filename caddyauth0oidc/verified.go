@@ -1,0 +1,87 @@
+package caddyauth0oidc
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"sync"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/profile"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
+)
+
+const (
+	// maxVerified bounds one of the two generations that are kept.
+	maxVerified = 256
+	// maxKeptToken is the longest token that is kept; a longer one is verified each
+	// time. What is kept of a token takes a few times its length.
+	maxKeptToken = 8 << 10
+)
+
+// verifiedTokens keeps which access tokens had a good signature, because verifying
+// one costs more than all else that we do for a request. It belongs to one
+// directive, and so to one issuer and client, and a token is found by the SHA-256
+// of all its bytes. What is kept is the result of a computation, never a decision:
+// audience, times, connection, scopes and permissions are judged for every request,
+// and the signature again when the tenant's keys were fetched anew. What was refused
+// is not kept.
+type verifiedTokens struct {
+	mu                sync.RWMutex
+	current, previous map[[sha256.Size]byte]*verifiedToken
+}
+
+// verifiedToken is shared by requests and never changed.
+type verifiedToken struct {
+	*tenant.AccessToken
+	profile *profile.Profile
+	id      [16]byte // of its SHA-256
+}
+
+// verify gives what is known of a token for an API with one of the audiences. The
+// errors are those of tenant.VerifyAccessToken.
+func (k *verifiedTokens) verify(ctx context.Context, t *tenant.Tenant, raw string, audiences []string) (*verifiedToken, error) {
+	key := sha256.Sum256([]byte(raw))
+	if known := k.find(key); known != nil {
+		current, err := t.JudgeAgain(ctx, known.AccessToken, audiences)
+		if err != nil {
+			return nil, err
+		}
+		if current {
+			return known, nil
+		}
+	}
+	token, err := t.VerifyAccessToken(ctx, raw, audiences)
+	if err != nil {
+		return nil, err
+	}
+	p, err := profile.FromClaims(token.Claims)
+	if err != nil {
+		return nil, fmt.Errorf("reading the access token: %w", err)
+	}
+	p.Remember()
+	found := &verifiedToken{token, p, [16]byte(key[:16])}
+	if len(raw) <= maxKeptToken {
+		k.keep(key, found)
+	}
+	return found, nil
+}
+
+func (k *verifiedTokens) find(key [sha256.Size]byte) *verifiedToken {
+	k.mu.RLock()
+	found, kept := k.current[key], k.previous[key]
+	k.mu.RUnlock()
+	if found == nil && kept != nil {
+		k.keep(key, kept)
+		return kept
+	}
+	return found
+}
+
+func (k *verifiedTokens) keep(key [sha256.Size]byte, found *verifiedToken) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.current == nil || len(k.current) >= maxVerified {
+		k.previous, k.current = k.current, make(map[[sha256.Size]byte]*verifiedToken)
+	}
+	k.current[key] = found
+}
