@@ -28,6 +28,7 @@ func handlerOperations() []operation {
 		{name: "handler with the preset", prepare: serving(Directive(Preset), one(smallCookie)), floor: noopHandler},
 		{name: "handler with two rules", prepare: serving(ruled(Directive(12)), one(smallCookie)), floor: noopHandler},
 		{name: "handler with an assertion", prepare: serving(asserting(4), one(smallCookie)), floor: noopHandler},
+		{name: "handler with a bearer token seen before", prepare: callingWithToken, floor: noopHandler},
 		{name: "handler with two lines of custom claims", prepare: serving(directive(customHeaders, nil), one(customCookie)), floor: noopHandler},
 		{name: "handler with two lines of custom claims, another session each time", prepare: serving(directive(customHeaders, nil), manyCustomCookies), floor: noopHandler},
 	}
@@ -61,23 +62,28 @@ func manyCustomCookies(tb testing.TB) []string { return minted(tb, many, customS
 // handlers stand in front of an empty answer.
 func serving(handlers string, cookies func(testing.TB) []string) func(testing.TB) func() {
 	return func(tb testing.TB) func() {
-		storage := "storage file_system " + tb.TempDir() + "\n" // where an assertion's key is kept
-		server := provision(tb, "{\nadmin off\nauto_https off\npersist_config off\n"+storage+"}\nhttp://:80 {\n"+handlers+"respond 204\n}\n")
-		r, all, turn := browserRequest(), cookies(tb), 0
-		r.Header["Cookie"] = all[:1:1]
-		ctx, cancel := context.WithCancel(context.Background())
-		tb.Cleanup(cancel)
-		w := &discard{header: make(http.Header)}
-		return func() {
-			next := r.WithContext(ctx)
-			next.Header = r.Header.Clone()
-			next.Header["Cookie"][0] = all[turn%len(all)]
-			turn++
-			w.reset()
-			server.ServeHTTP(w, next)
-			if w.status != http.StatusNoContent {
-				tb.Fatalf("status %d", w.status)
-			}
+		return sending(tb, handlers, "Cookie", cookies(tb))
+	}
+}
+
+// sending makes requests that have one of the values in the header, in turn.
+func sending(tb testing.TB, handlers, header string, all []string) func() {
+	storage := "storage file_system " + tb.TempDir() + "\n" // where an assertion's key is kept
+	server := provision(tb, "{\nadmin off\nauto_https off\npersist_config off\n"+storage+"}\nhttp://:80 {\n"+handlers+"respond 204\n}\n")
+	r, turn := browserRequest(), 0
+	r.Header[header] = all[:1:1]
+	ctx, cancel := context.WithCancel(context.Background())
+	tb.Cleanup(cancel)
+	w := &discard{header: make(http.Header)}
+	return func() {
+		next := r.WithContext(ctx)
+		next.Header = r.Header.Clone()
+		next.Header[header][0] = all[turn%len(all)]
+		turn++
+		w.reset()
+		server.ServeHTTP(w, next)
+		if w.status != http.StatusNoContent {
+			tb.Fatalf("status %d", w.status)
 		}
 	}
 }
