@@ -293,3 +293,49 @@ func TestResourceMetadataTellWhoIssuesTokens(t *testing.T) {
 		t.Errorf("without bearer: %d", response.StatusCode)
 	}
 }
+
+// The directives of a site describe it together, and each looks at tokens only where it
+// protects and accepts them.
+func TestDirectivesOfASiteShareOneDescriptionOfTheirAPIs(t *testing.T) {
+	t.Parallel()
+	w := newAPIWorld(t, withGlobal(globalTenant), withSite(`@a path /a/*
+@b path /b/*
+@pages path /pages/*
+auth0_oidc @pages
+auth0_oidc @a {
+bearer {
+audience urn:a
+scope b:read a:read
+}
+}
+auth0_oidc @b {
+bearer {
+audience https://app.example.test/
+scope b:read
+}
+}
+reverse_proxy UPSTREAM`))
+	_, body := w.send(w.browser(), "GET", resourceMetadataPath, nil)
+	want := `{"resource":"https://app.example.test","authorization_servers":["` + w.pair.Master.Issuer() +
+		`"],"scopes_supported":["a:read","b:read"],"bearer_methods_supported":["header"]}`
+	if strings.TrimSpace(body) != want {
+		t.Errorf("%s, want %s", body, want)
+	}
+	token := w.signed(map[string]any{"aud": "urn:a", "scope": "a:read b:read"})
+	for path, status := range map[string]int{"/a/x": 200, "/b/x": 401, "/pages/x": 401, "/open": 200} {
+		response, _ := w.call(path, token, "X-Auth0-User-Id", "evil", "Connection", "close, Authorization")
+		if response.StatusCode != status {
+			t.Errorf("%s: %d", path, response.StatusCode)
+		}
+		user := ""
+		if path == "/a/x" {
+			user = w.pair.MasterUserID(w.pair.User)
+		}
+		for _, seen := range w.app.take() {
+			assertSeen(t, seen, map[string]string{"X-Auth0-User-Id": user, "Authorization": "Bearer " + token})
+		}
+	}
+	if response, _ := w.call("/open", "x.y.z"); response.StatusCode != http.StatusOK || response.Header.Get("Vary") != "" {
+		t.Errorf("where nothing is protected: %d %v", response.StatusCode, response.Header)
+	}
+}

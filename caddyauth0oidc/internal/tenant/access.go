@@ -76,8 +76,9 @@ func (t *Tenant) JudgeAgain(ctx context.Context, token *AccessToken, audiences [
 // IsMachine reports whether an application got the token for itself, by the grant client_credentials. Ids of users have a bar
 // in them, client ids have none. The RFC 9068 profile has no gty.
 func (a *AccessToken) IsMachine() bool {
+	id, ofClient := strings.CutSuffix(a.Subject, "@clients")
 	grant, found := a.Claims["gty"]
-	return a.Subject == a.ClientID+"@clients" && !strings.Contains(a.Subject, "|") && (!found || grant == "client-credentials")
+	return ofClient && id == a.ClientID && !strings.Contains(id, "|") && (!found || grant == "client-credentials")
 }
 
 // isAccessTokenType takes the types of Auth0's dialects, which never leave it out.
