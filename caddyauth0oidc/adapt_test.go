@@ -161,6 +161,7 @@ func TestAdaptedJSONLoadsWithoutTheCaddyfile(t *testing.T) {
 		t.Run(golden.name, func(t *testing.T) {
 			t.Setenv("TEST_CLIENT_ID", "client")
 			t.Setenv("TEST_CLIENT_SECRET", "a client secret")
+			t.Setenv("TEST_API", "urn:acme:reports")
 			t.Setenv("TEST_SECRET", adaptSecret)
 			t.Setenv("TEST_OLD_SECRET", "an-older-test-secret-of-32-bytes-or-more")
 			if err := caddy.Validate(adaptConfig(t, golden.want)); err != nil {
