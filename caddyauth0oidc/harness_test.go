@@ -160,7 +160,8 @@ func (w *world) handler() *Handler {
 	w.t.Helper()
 	var found *Handler
 	pool.Range(func(_, value any) bool {
-		if s := value.(*shared); s.tenant.Issuer() == w.pair.Master.Issuer() {
+		// Another world may have had the port, and so the issuer, before.
+		if s := value.(*shared); s.tenant.Issuer() == w.pair.Master.Issuer() && strings.HasSuffix(s.key, w.pair.App.ClientID) {
 			found = s.all()[0]
 		}
 		return found == nil
