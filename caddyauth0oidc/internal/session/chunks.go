@@ -110,8 +110,11 @@ func sizeOf(lines []string) (size int) {
 
 // mostChunks gives how many chunks fit into a request's headers beside the rest.
 func (c Cookie) mostChunks(headerLimit int) int {
-	each := len(c.Name) + len(".1=; ") + chunkSize
-	return min(max((headerLimit-otherHeaders)/each, 1), maxChunks)
+	return min(max(c.room(headerLimit), 1), maxChunks)
+}
+
+func (c Cookie) room(headerLimit int) int {
+	return (headerLimit - otherHeaders) / (len(c.Name) + len(".1=; ") + chunkSize)
 }
 
 // ClearSession adds the Set-Cookie lines that delete the session cookie, and those of

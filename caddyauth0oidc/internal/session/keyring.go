@@ -32,12 +32,13 @@ const (
 	forState
 	forAttempts
 	forTokens
+	forForm
 	purposes
 )
 
 // labels go into the derivation of keys. Changing one makes everything that was
 // sealed before unreadable.
-var labels = [purposes]string{"session", "transaction", "state", "attempts", "tokens"}
+var labels = [purposes]string{"session", "transaction", "state", "attempts", "tokens", "form"}
 
 const (
 	derivation   = "caddy-auth0-oidc 1"

@@ -28,6 +28,7 @@ func TestPayloadWithTooLittleOrTooMuchIsRefused(t *testing.T) {
 		"session":     {typicalSession(t).pack(), func() unpacker { return new(Session) }},
 		"transaction": {(&Transaction{ID: "i", Nonce: "n", Started: testNow}).pack(), func() unpacker { return new(Transaction) }},
 		"state":       {(&State{ReturnTo: "/x", Attempt: 2, First: testNow}).pack(), func() unpacker { return new(State) }},
+		"form":        {(&Form{Transaction: "t", Target: "/x", Body: "a=b", Own: true, Kept: testNow}).pack(), func() unpacker { return new(Form) }},
 		"attempts":    {(&Attempts{Count: 2, First: testNow}).pack(), func() unpacker { return new(Attempts) }},
 	} {
 		if err := tc.into().unpack(bytes.Clone(tc.whole)); err != nil {
@@ -122,6 +123,7 @@ func FuzzPayload(f *testing.F) {
 	f.Add(largeSession(f, 300).pack())
 	f.Add((&Transaction{ID: "i", Nonce: "n", Started: testNow}).pack())
 	f.Add((&State{Transaction: "t", ReturnTo: "/x", Attempt: 2, First: testNow}).pack())
+	f.Add((&Form{Transaction: "t", Target: "/x", Body: "a=b&a=c", Own: true, Kept: testNow}).pack())
 	f.Add((&Attempts{Count: 1, First: testNow}).pack())
 	f.Add([]byte{payloadVersion})
 	f.Add([]byte{})
@@ -129,7 +131,7 @@ func FuzzPayload(f *testing.F) {
 		for _, p := range []interface {
 			packer
 			unpacker
-		}{new(Session), new(Transaction), new(State), new(Attempts)} {
+		}{new(Session), new(Transaction), new(State), new(Form), new(Attempts)} {
 			if p.unpack(bytes.Clone(b)) == nil && !bytes.Equal(p.pack(), b) {
 				t.Errorf("%T: accepted bytes that it would not write", p)
 			}
