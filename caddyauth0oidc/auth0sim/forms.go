@@ -21,6 +21,8 @@ type Form struct {
 	Choices map[string][]string
 	// Buttons are the submit buttons in the order of the page.
 	Buttons []Button
+
+	order []string // names of Fields in the order of the page, each as often as it stands there
 }
 
 // Button is a submit button of a form.
@@ -29,7 +31,7 @@ type Button struct{ Name, Value, Label string }
 var (
 	formTag   = regexp.MustCompile(`(?is)<(/?)(form|input|button|select|option|textarea|body)\b((?:[^>"']|"[^"]*"|'[^']*')*)>`)
 	attribute = regexp.MustCompile(`(?s)([a-zA-Z][\w-]*)(?:\s*=\s*("[^"]*"|'[^']*'|[^\s"'>]+))?`)
-	selfSend  = regexp.MustCompile(`(?is)<body\b[^>]*onload="document\.forms\[0\]\.submit\(\)"|<script[^>]*>\s*document\.forms\[0\]\.submit\(\)`)
+	selfSend  = regexp.MustCompile(`(?is)<body\b[^>]*onload="document\.forms\[0\]\.submit\(\)"|<script[^>]*>\s*(document\.forms\[0\]\.submit\(\)|HTMLFormElement\.prototype\.submit\.call\(document\.forms\[0\]\))`)
 	anyTag    = regexp.MustCompile(`(?s)<[^>]*>`)
 )
 
@@ -113,14 +115,41 @@ func (f Form) navigation(page *url.URL, values map[string]string) (navigation, e
 	}
 	nav := navigation{method: f.Method, url: target, initiator: page}
 	if f.Method == http.MethodPost {
-		nav.body = data.Encode()
+		nav.body = f.encode(data)
 	} else {
 		query := *target
-		query.RawQuery = data.Encode()
+		query.RawQuery = f.encode(data)
 		nav.url = &query
 	}
 	return nav, nil
 }
+
+// encode writes the fields in the order of the page, and behind them those that the page does not show. Line breaks are
+// sent as CR and LF (HTML Standard section 4.10.21.4).
+func (f Form) encode(data url.Values) string {
+	var body strings.Builder
+	add := func(name, value string) {
+		if body.Len() > 0 {
+			body.WriteByte('&')
+		}
+		body.WriteString(url.QueryEscape(lineBreaks.Replace(name)) + "=" + url.QueryEscape(lineBreaks.Replace(value)))
+	}
+	rest := maps.Clone(data)
+	for _, name := range f.order {
+		if values := rest[name]; len(values) > 0 {
+			add(name, values[0])
+			rest[name] = values[1:]
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(rest)) {
+		for _, value := range rest[name] {
+			add(name, value)
+		}
+	}
+	return body.String()
+}
+
+var lineBreaks = strings.NewReplacer("\r\n", "\r\n", "\r", "\r\n", "\n", "\r\n")
 
 // readForms finds the forms of a page. It reads the small, well-formed pages of this repository, not the web.
 func readForms(body string) []Form {
@@ -157,6 +186,9 @@ func newForm(attrs map[string]string) Form {
 
 func (f *Form) addOption(name string, attrs map[string]string) {
 	_, chosen := attrs["selected"]
+	if !f.Fields.Has(name) {
+		f.order = append(f.order, name)
+	}
 	if chosen || len(f.Choices[name]) == 0 {
 		f.Fields.Set(name, attrs["value"])
 	}
@@ -176,10 +208,15 @@ func (f *Form) addControl(tag string, attrs map[string]string, after string) {
 	case tag == "button", attrs["name"] == "", (kind == "checkbox" || kind == "radio") && !checked:
 	case tag == "textarea":
 		text, _, _ := strings.Cut(after, "</textarea>")
-		f.Fields.Add(attrs["name"], html.UnescapeString(text))
+		f.add(attrs["name"], html.UnescapeString(text))
 	case tag == "input":
-		f.Fields.Add(attrs["name"], attrs["value"])
+		f.add(attrs["name"], attrs["value"])
 	}
+}
+
+func (f *Form) add(name, value string) {
+	f.order = append(f.order, name)
+	f.Fields.Add(name, value)
 }
 
 func attributes(raw string) map[string]string {
