@@ -405,6 +405,8 @@ func TestImpossibleSettingsAreRefusedWhenTheConfigurationIsLoaded(t *testing.T) 
 		{"bearer audience of a custom domain", "is an API of the tenant itself", []string{"domain", `"login.example.com"`, "bearer", `{"audiences":["https://login.example.com/api/v2/"]}`}},
 		{"bearer scope", "bearer: scope: 'a b' is not a scope", []string{"bearer", `{"audiences":["urn:x"],"scopes":["a b"]}`}},
 		{"bearer permission", "bearer: permissions: '' is not a scope", []string{"bearer", `{"audiences":["urn:x"],"permissions":[""]}`}},
+		{"preserve_post above what cookies hold", "preserve_post: the size is", []string{"preserve_post", `16385`}},
+		{"negative preserve_post", "preserve_post: the size is", []string{"preserve_post", `-1`}},
 		{"logout hint", "logout hint: 'jwt' is not possible", []string{"logout", `{"hint":"jwt"}`}},
 		{"ID token for /v2/logout", "/v2/logout takes no ID token", []string{"logout", `{"strategy":"v2","hint":"id_token"}`}},
 		{"logout return_to", "logout return_to", []string{"logout", `{"return_to":"https://elsewhere.example/"}`}},

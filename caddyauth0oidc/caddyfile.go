@@ -158,6 +158,7 @@ var settings = map[string]setting{
 	"require":         rule(func(h *Handler) *[]Rule { return &h.Require }),
 	"deny":            rule(func(h *Handler) *[]Rule { return &h.Deny }),
 	"bearer":          (*Handler).parseBearer,
+	"preserve_post":   (*Handler).parsePreservePost,
 	"headers":         (*Handler).parseHeaders,
 	"assertion":       (*Handler).parseAssertion,
 	"base_url":        list(func(h *Handler) *[]string { return &h.BaseURLs }, each(checkBaseURL)),

@@ -66,9 +66,10 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query
 	o := h.originOf(r)
 	state.ReturnTo = h.localReturnTo(r, state.ReturnTo)
 	family := h.cookiesOf(o).Transaction
+	to := destination{state.ReturnTo, h.takeForm(w, r, v, state.Transaction)}
 	t, ok := h.keys.Load().ReadTransaction(v.cookies, family.Name, state.Transaction, h.now())
 	if !ok || !h.shared.spent.add(t.ID, h.now(), session.TransactionLifetime) { // over, or begun in another browser
-		return h.goOn(w, r, v, state, h.following(attemptOf(state)))
+		return h.goOn(w, r, v, to, attemptOf(state), h.following(attemptOf(state)))
 	}
 	session.ClearTransaction(w.Header(), family, t.ID)
 	if err := h.checkIssuer(r.Context(), query); err != nil {
@@ -80,26 +81,27 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query
 	got, err := h.redeem(r, query, t)
 	if isSpent(err) && state.Attempt == 0 { // by another instance, or by time; once more will do
 		h.logger.Warn("the code was refused; it was used before, or is too old", zap.Error(err))
-		return h.goOn(w, r, v, state, session.Attempts{Count: 1, First: state.First})
+		return h.goOn(w, r, v, to, attemptOf(state), session.Attempts{Count: 1, First: state.First})
 	}
 	if err != nil {
 		return h.refuse(w, r, h.failedLogin(err, state.ReturnTo))
 	}
-	return h.signIn(w, r, v, got, state, t.Started)
+	return h.signIn(w, r, v, got, to, attemptOf(state), t.Started)
 }
 
 // goOn leads from a login that came to nothing to where the user wanted to go:
 // directly if a session is alive, and otherwise by the next login. It never signs
-// anybody in.
-func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, v *visit, state session.State, next session.Attempts) error {
+// anybody in. A form is sent only when the user says so: the session may be somebody
+// else's by now, and the form may have been sent after an earlier callback.
+func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, v *visit, to destination, last, next session.Attempts) error {
+	to.ask()
 	if h.readSession(r, v, new(session.Session)) {
-		redirect(w, state.ReturnTo, http.StatusFound)
-		return nil
+		return h.lead(w, r, to)
 	}
-	if h.isLoop(attemptOf(state), loopLimit) {
-		return h.refuse(w, r, refusal{code: codeLoop, status: http.StatusBadRequest, again: state.ReturnTo})
+	if h.isLoop(last, loopLimit) {
+		return h.refuse(w, r, refusal{code: codeLoop, status: http.StatusBadRequest, again: to.returnTo})
 	}
-	return h.startLogin(w, r, v, login{returnTo: state.ReturnTo, connection: h.Connections[0].Name, attempt: next})
+	return h.startLogin(w, r, v, login{returnTo: to.returnTo, connection: h.Connections[0].Name, attempt: next, form: to.form})
 }
 
 // isSpent tells whether the tenant does not know the code, or no longer.
@@ -175,30 +177,33 @@ func (h *Handler) checkIssuer(ctx context.Context, query map[string]string) erro
 }
 
 // signIn begins the session and sends the browser to where it wanted to go.
-func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, got *redeemed, state session.State, started time.Time) error {
+func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, got *redeemed, to destination, attempt session.Attempts, started time.Time) error {
 	at := h.placeOf(r)
-	family := at.family
+	family, came := at.family, v.cookies
+	v.cookies = session.WithoutForm(came, family.Transaction.Name) // the session need not give way to another login's form
 	session.ClearSignedOut(w.Header(), family.Transaction)
 	if err := h.writeSession(w.Header(), at, v, got.session); err != nil {
-		return h.refuse(w, r, h.failedLogin(err, state.ReturnTo))
+		return h.refuse(w, r, h.failedLogin(err, to.returnTo))
 	}
 	h.keepTokens(w.Header(), at, v, got)
-	limit := loopLimit
-	if h.supersede(new(session.Session), v, family.Session.Name) {
+	session.FitForm(w.Header(), family, came, at.headerLimit)
+	limit, before := loopLimit, session.Session{}
+	if h.supersede(&before, v, family.Session.Name) {
 		limit = weakLoopLimit
+		if before.Profile.UserID != got.session.Profile.UserID {
+			to.ask()
+		}
 	}
-	attempt := attemptOf(state)
 	if err := h.keys.Load().WriteAttempts(w.Header(), family.Transaction, attempt); err != nil {
-		return h.refuse(w, r, h.failedLogin(err, state.ReturnTo))
+		return h.refuse(w, r, h.failedLogin(err, to.returnTo))
 	}
 	if entry := h.logger.Check(zap.InfoLevel, "signed in"); entry != nil {
 		entry.Write(zap.Duration("took", h.now().Sub(started)))
 	}
 	if h.isLoop(attempt, limit) {
-		return h.refuse(w, r, refusal{code: codeLoop, status: http.StatusBadRequest, again: state.ReturnTo})
+		return h.refuse(w, r, refusal{code: codeLoop, status: http.StatusBadRequest, again: to.returnTo})
 	}
-	redirect(w, state.ReturnTo, http.StatusFound)
-	return nil
+	return h.lead(w, r, to)
 }
 
 // keepTokens stores the tokens that the configuration has a use for, for as long as

@@ -236,12 +236,14 @@ type application struct {
 type received struct {
 	method, uri     string
 	header, trailer http.Header
+	body            string
 }
 
 func (a *application) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	_, _ = io.Copy(io.Discard, r.Body)
+	var body strings.Builder
+	_, _ = io.Copy(&body, r.Body)
 	a.mu.Lock()
-	a.requests = append(a.requests, received{r.Method, r.RequestURI, r.Header.Clone(), r.Trailer.Clone()})
+	a.requests = append(a.requests, received{r.Method, r.RequestURI, r.Header.Clone(), r.Trailer.Clone(), body.String()})
 	answer := a.answer
 	a.mu.Unlock()
 	if answer != nil {

@@ -21,6 +21,7 @@ type login struct {
 	attempt    session.Attempts
 	params     map[string]string // allowed ones of the login route's query
 	prompt     string            // in place of the directive's, unless it is empty
+	form       *session.Form     // that is to be sent afterwards, or nil
 }
 
 // maxParam bounds the value of a parameter that is passed on.
@@ -80,14 +81,21 @@ func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, v *visit, l
 	if err != nil {
 		return h.refuse(w, r, h.unavailable(err, l.returnTo))
 	}
-	noStore(w.Header())
+	if l.form != nil {
+		if err := h.keepForm(w.Header(), r, v, t, l.form); err != nil {
+			return h.refuse(w, r, h.formNotKept(o, err))
+		}
+	}
 	if r.Method != http.MethodHead { // a HEAD request has no browser behind it that would come back
 		if err := h.keys.Load().WriteTransaction(w.Header(), h.cookiesOf(o).Transaction, t, v.cookies); err != nil {
 			return h.refuse(w, r, refusal{code: codeInternal, status: http.StatusInternalServerError, cause: err})
 		}
 	}
-	w.Header().Set("Location", location)
-	w.WriteHeader(http.StatusFound)
+	status := http.StatusFound
+	if r.Method == http.MethodPost { // the tenant must not get the form (RFC 9110 section 15.4.4)
+		status = http.StatusSeeOther
+	}
+	redirect(w, location, status)
 	return nil
 }
 

@@ -77,6 +77,7 @@ func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, v *visit) (
 	family := h.cookiesOf(h.originOf(r))
 	session.ClearSession(w.Header(), family.Session, v.cookies)
 	session.ClearTransactions(w.Header(), family.Transaction, v.cookies)
+	session.ClearForm(w.Header(), family.Transaction, v.cookies)
 	session.ClearAttempts(w.Header(), family.Transaction)
 	session.WriteSignedOut(w.Header(), family.Transaction)
 	ok = h.supersede(&s, v, family.Session.Name)

@@ -131,8 +131,17 @@ type Handler struct {
 	// `require` says. One about `email_domain` keeps out whoever has no verified and
 	// unambiguous address, too. Default: none.
 	Deny []Rule `json:"deny,omitempty"`
+
 	// Bearer lets API clients pass with an access token. Default: none is accepted.
 	Bearer *Bearer `json:"bearer,omitempty"`
+
+	// PreservePost is the largest form in bytes that a browser without a session may
+	// send and that is sent again after the login; 16384 at most. It waits in sealed
+	// cookies of that browser; nothing is stored on the server. Only navigations
+	// whose body is `application/x-www-form-urlencoded` in UTF-8 are kept, with
+	// `unauthenticated` `auto` or `redirect`. A form that no page of this site sent
+	// is sent only after the user has confirmed it. Default: 0, no form is kept.
+	PreservePost int64 `json:"preserve_post,omitempty"`
 
 	// Headers says under which names the profile reaches the upstream.
 	Headers *Headers `json:"headers,omitempty"`

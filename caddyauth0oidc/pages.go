@@ -11,8 +11,9 @@ import (
 	"go.uber.org/zap"
 )
 
-// The one template has a single style element and no script, so that the
-// policy can name the style by its hash and allow nothing else.
+// The one template has a single style element and, on a page that sends a form again,
+// a single script, so that the policy can name them by their hashes and allow nothing
+// else.
 //
 //go:embed pages
 var pageFiles embed.FS
@@ -29,10 +30,14 @@ func mustReadPage(name string) string {
 	return string(content)
 }
 
-var styleHash = func() string {
-	sum := sha256.Sum256([]byte(pageStyle))
-	return base64.StdEncoding.EncodeToString(sum[:])
-}()
+var styleHash = contentHash(string(pageStyle))
+
+// contentHash gives the source expression that allows an inline element (Content
+// Security Policy Level 3 section 2.3.1).
+func contentHash(content string) string {
+	sum := sha256.Sum256([]byte(content))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
 
 // page is what a page shows.
 type page struct {
@@ -42,6 +47,7 @@ type page struct {
 	Code   string
 	Links  []link
 	Post   *link // a form with one button
+	Resend *resend
 	Style  template.CSS
 }
 
@@ -53,6 +59,7 @@ type message struct{ title, text string }
 var messages = map[string]message{
 	codeLoginRequired:      {"Sign in to go on", "This page is only shown to people who are signed in."},
 	codeSignedOut:          {"You are signed out", "You signed out of this application."},
+	codeFormNotKept:        {"Your form was not sent", "You were not signed in when you sent this form, and it could not be kept for after the sign-in. Sign in in another tab, then reload this page: your browser will offer to send the form again."},
 	codeBadRequest:         {"This address is not complete", "Something in the address of this page is not as it should be. Go back to where you came from and try again."},
 	codeMethodNotAllowed:   {"This does not work here", "The request was made in a way that this address does not answer."},
 	codeBadState:           {"This sign-in cannot be finished", "The address of this page is from a sign-in that was never begun here, or it was cut off on the way. Beginning again usually helps."},
@@ -116,20 +123,39 @@ func (h *Handler) writePage(w http.ResponseWriter, r *http.Request, status int, 
 	}
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
-	// The logout form is answered with redirects to the tenant and back, which
-	// browsers hold against form-action as well.
-	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'sha256-"+styleHash+"'; form-action 'self' "+
-		h.shared.origin+"; base-uri 'none'; frame-ancestors 'none'")
+	header.Set("Content-Security-Policy", p.policy(h.shared.origin))
 	header.Set("X-Frame-Options", "DENY")
 	header.Set("X-Content-Type-Options", "nosniff")
-	if p.Post == nil {
-		header.Set("Referrer-Policy", "no-referrer")
-	} else { // without a referrer a browser would send the form with Origin: null
-		header.Set("Referrer-Policy", "same-origin")
-	}
+	header.Set("Referrer-Policy", p.referrer())
 	header.Set("Cross-Origin-Opener-Policy", "same-origin")
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		_, _ = body.WriteTo(w) // fails when the client is gone
 	}
+}
+
+// policy allows what the page needs. Browsers hold the redirects that answer a form
+// against form-action as well: the logout's lead to the tenant and back, those of a
+// form of the application wherever that wants.
+func (p *page) policy(tenant string) string {
+	scripts, forms := "", "'self' "+tenant
+	if p.Resend != nil {
+		forms = "https: http:"
+		if p.Resend.Script != "" {
+			scripts = "script-src " + resendScriptHash + "; "
+		}
+	}
+	return "default-src 'none'; style-src " + styleHash + "; " + scripts + "form-action " + forms + "; base-uri 'none'; frame-ancestors 'none'"
+}
+
+// referrer gives the Referrer-Policy. With no-referrer a browser would send a form with
+// Origin: null; the application's must not show it the callback's address.
+func (p *page) referrer() string {
+	switch {
+	case p.Resend != nil:
+		return "strict-origin"
+	case p.Post != nil:
+		return "same-origin"
+	}
+	return "no-referrer"
 }

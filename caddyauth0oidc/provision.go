@@ -229,6 +229,7 @@ func (h *Handler) judge() error {
 		named("unauthenticated", checkUnauthenticated(h.Unauthenticated)),
 		named("require", checkRules(h.Require)),
 		named("deny", checkRules(h.Deny)),
+		named("preserve_post", checkPreservePost(h.PreservePost)),
 		named("headers", checkHeaders(h.Headers)),
 		named("assertion", checkAssertion(h.Assertion, h.Headers)),
 		named("bearer", checkBearer(h.Bearer, h.Domain, h.ClientID)),

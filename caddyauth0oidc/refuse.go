@@ -17,6 +17,7 @@ import (
 const (
 	codeLoginRequired      = "login_required"
 	codeSignedOut          = "signed_out"
+	codeFormNotKept        = "form_not_kept"
 	codeBadRequest         = "bad_request"
 	codeMethodNotAllowed   = "method_not_allowed"
 	codeBadState           = "bad_state"

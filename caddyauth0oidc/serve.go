@@ -187,6 +187,9 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, v *visit, ne
 	case "auto":
 		redirect = isNavigation(r)
 	}
+	if h.preserves(r) {
+		return h.challengeForm(w, r, v)
+	}
 	o := h.originOf(r)
 	if !redirect {
 		return h.refuse(w, r, h.missingLogin(r, v))
@@ -209,8 +212,11 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, v *visit, ne
 // Browsers say so in Sec-Fetch-*; where they do not, because they are old or
 // the site is plain http, the Accept header has to do.
 // See https://www.w3.org/TR/fetch-metadata/.
-func isNavigation(r *http.Request) bool {
-	if !isRead(r) || isPrefetch(r) || r.Header.Get("Upgrade") != "" {
+func isNavigation(r *http.Request) bool { return isRead(r) && navigates(r) }
+
+// navigates is isNavigation for every method.
+func navigates(r *http.Request) bool {
+	if isPrefetch(r) || r.Header.Get("Upgrade") != "" {
 		return false
 	}
 	mode, dest := r.Header.Get("Sec-Fetch-Mode"), r.Header.Get("Sec-Fetch-Dest")

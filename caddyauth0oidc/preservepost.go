@@ -1,0 +1,232 @@
+package caddyauth0oidc
+
+import (
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/dustin/go-humanize"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
+)
+
+const (
+	// maxPreservePost is the most that cookies hold of a form, in bytes.
+	maxPreservePost = 16 << 10
+	// formPatience is how long a browser may take to send a form that is to be kept.
+	formPatience = 10 * time.Second
+)
+
+// parsePreservePost reads one line:
+//
+//	preserve_post <max size>
+func (h *Handler) parsePreservePost(d *caddyfile.Dispenser) error {
+	var written string
+	if err := oneArg(d, &written, checkNotEmpty); err != nil {
+		return err
+	}
+	size, err := humanize.ParseBytes(written)
+	if err != nil {
+		return d.Errf("preserve_post: '%s' is not a size; write it like 8KiB", written)
+	}
+	if size == 0 || size > maxPreservePost {
+		return d.Errf("preserve_post: %w", errPreservePost)
+	}
+	h.PreservePost = int64(size)
+	return nil
+}
+
+var errPreservePost = fmt.Errorf("the size is 1 byte at least and %s at most, because a browser keeps the form in cookies",
+	humanize.IBytes(maxPreservePost))
+
+// checkPreservePost takes zero for no forms at all.
+func checkPreservePost(size int64) error {
+	if size < 0 || size > maxPreservePost {
+		return errPreservePost
+	}
+	return nil
+}
+
+// preserves tells whether a request without a session is a form that may be kept. One
+// in an error route may have been read by whoever failed.
+func (h *Handler) preserves(r *http.Request) bool {
+	if h.PreservePost == 0 || h.Unauthenticated != "auto" && h.Unauthenticated != "redirect" {
+		return false
+	}
+	failed := r.Context().Value(caddyhttp.ErrorCtxKey) != nil
+	return r.Method == http.MethodPost && original(r).Method == http.MethodPost && navigates(r) && !failed
+}
+
+// challengeForm begins the login of a browser that sent a form, and keeps the form in
+// cookies of this browser until the login ends.
+func (h *Handler) challengeForm(w http.ResponseWriter, r *http.Request, v *visit) error {
+	o := h.originOf(r)
+	if family := h.cookiesOf(o).Transaction; session.SignedOut(v.cookies, family.Name) {
+		session.ClearSignedOut(w.Header(), family)
+		return h.refuse(w, r, h.formNotKept(o, errFormSignedOut))
+	}
+	form, err := h.readForm(w, r)
+	if err != nil {
+		return h.refuse(w, r, h.formNotKept(o, err))
+	}
+	return h.startLogin(w, r, v, login{
+		returnTo:   form.Target,
+		connection: h.Connections[0].Name,
+		attempt:    h.nextAttempt(r, v),
+		form:       form,
+	})
+}
+
+func (h *Handler) formNotKept(o origin, cause error) refusal {
+	return refusal{code: codeFormNotKept, status: http.StatusUnauthorized, loginURL: h.loginURL(o), cause: cause}
+}
+
+var (
+	errFormSignedOut = errors.New("the user has just signed out")
+	errFormType      = errors.New("the body is not of the type application/x-www-form-urlencoded in UTF-8")
+	errFormAddress   = errors.New("the address is none that a login can lead back to")
+	errFormTooLong   = errors.New("the form is larger than preserve_post allows")
+	errFormBody      = errors.New("the form could not be read to its end")
+)
+
+// readForm reads the form of a request, but only if it can be kept by all that its
+// header says: a client that waits with the body (RFC 9110 section 10.1.1) is not made
+// to send one in vain.
+func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (*session.Form, error) {
+	address := originalAddress(r)
+	target := h.localReturnTo(r, address)
+	switch {
+	case !isURLEncoded(r.Header):
+		return nil, errFormType
+	case target == "/" && address != "/":
+		return nil, errFormAddress
+	case r.ContentLength > h.PreservePost:
+		return nil, errFormTooLong
+	}
+	waits := http.NewResponseController(w)
+	_ = waits.SetReadDeadline(h.now().Add(formPatience)) // where there is none, the server's own limits hold
+	body, err := io.ReadAll(io.LimitReader(r.Body, h.PreservePost+1))
+	_ = waits.SetReadDeadline(time.Time{})
+	switch {
+	case err != nil || r.ContentLength >= 0 && int64(len(body)) != r.ContentLength:
+		return nil, errFormBody
+	case int64(len(body)) > h.PreservePost:
+		return nil, errFormTooLong
+	}
+	if _, err := formFields(string(body)); err != nil {
+		return nil, err
+	}
+	return &session.Form{Target: target, Body: string(body), Own: h.sentByOwnPage(r)}, nil
+}
+
+// isURLEncoded tells whether a body is of the one type that can be kept.
+func isURLEncoded(header http.Header) bool {
+	if len(header["Content-Type"]) != 1 || header.Get("Content-Encoding") != "" {
+		return false
+	}
+	kind, params, err := mime.ParseMediaType(header.Get("Content-Type"))
+	if err != nil || kind != "application/x-www-form-urlencoded" {
+		return false
+	}
+	charset, given := params["charset"]
+	return !given || strings.EqualFold(charset, "utf-8")
+}
+
+// sentByOwnPage tells whether the browser says that a page of this very origin sent
+// the form.
+func (h *Handler) sentByOwnPage(r *http.Request) bool {
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
+		return site == "same-origin"
+	}
+	return r.Header.Get("Origin") == h.originOf(r).String()
+}
+
+// keepForm writes the form into the browser, where it waits for the login.
+func (h *Handler) keepForm(header http.Header, r *http.Request, v *visit, t session.Transaction, form *session.Form) error {
+	at := h.placeOf(r)
+	form.Transaction, form.Kept = t.ID, t.Started
+	return h.keys.Load().WriteForm(header, at.family, form, v.cookies, at.headerLimit)
+}
+
+// destination is where a login leads: an address, and the form that the login
+// interrupted, if there was one.
+type destination struct {
+	returnTo string
+	form     *session.Form
+}
+
+// ask has the user asked before the form is sent.
+func (d destination) ask() {
+	if d.form != nil {
+		d.form.Own = false
+	}
+}
+
+// takeForm gives the form that waits for a login, and deletes it from the browser,
+// whatever the login comes to.
+func (h *Handler) takeForm(w http.ResponseWriter, r *http.Request, v *visit, transaction string) *session.Form {
+	family := h.cookiesOf(h.originOf(r)).Transaction
+	form, ok := h.keys.Load().ReadForm(v.cookies, family.Name, transaction, h.now())
+	if !ok {
+		return nil
+	}
+	session.ClearForm(w.Header(), family, v.cookies)
+	v.cookies = session.WithoutForm(v.cookies, family.Name)
+	return form
+}
+
+// lead brings the browser to where the user wanted to go: by a redirect, or by a page
+// that sends the form again.
+func (h *Handler) lead(w http.ResponseWriter, r *http.Request, to destination) error {
+	if to.form == nil || h.localReturnTo(r, to.form.Target) != to.form.Target {
+		redirect(w, to.returnTo, http.StatusFound)
+		return nil
+	}
+	fields, err := formFields(to.form.Body)
+	if err != nil {
+		return h.refuse(w, r, refusal{code: codeInternal, status: http.StatusInternalServerError, cause: err, again: to.returnTo})
+	}
+	noStore(w.Header())
+	h.writePage(w, r, http.StatusOK, formPage(to.form, fields))
+	return nil
+}
+
+// resend is what a page has in its form.
+type resend struct {
+	Fields []formField
+	Script template.JS // sends the form; none where the user is to be asked
+}
+
+// formPage sends a form again: by itself if a page of this site sent it, and else only
+// when the user wants it. It shows neither names nor values of fields.
+func formPage(form *session.Form, fields []formField) page {
+	path, _, _ := strings.Cut(form.Target, "?")
+	p := page{Post: &link{form.Target, "Send the form"}, Resend: &resend{Fields: fields}}
+	if form.Own {
+		p.Title = "Your form is being sent"
+		p.Text = "You are signed in again, and your form goes on to " + path + ". If nothing happens, press the button."
+		p.Resend.Script = resendScript
+		return p
+	}
+	count := fmt.Sprintf("%d fields", len(fields))
+	if len(fields) == 1 {
+		count = "one field"
+	}
+	p.Title = "Send this form?"
+	p.Text = "You were signed in while a form was on its way to " + path + ", with " + count +
+		". Another site may have sent it, or it may have been sent before. Send it only if you know what it does."
+	p.Links = []link{{"/", "Do not send it"}}
+	return p
+}
+
+// resendScript does without names that a field of the form could take.
+const resendScript template.JS = "HTMLFormElement.prototype.submit.call(document.forms[0])"
+
+var resendScriptHash = contentHash(string(resendScript))
