@@ -1,9 +1,13 @@
 package caddyauth0oidc
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
@@ -312,4 +316,51 @@ func TestFormOfAnotherUserIsNotSentWithoutAClick(t *testing.T) {
 	if !strings.Contains(page.Body, "Send this form?") || len(w.app.take()) != 0 {
 		t.Errorf("ended at %d %s:\n%s", page.Status, page.URL, page.Body)
 	}
+}
+
+// A body that does not come, or not whole, is waited for only so long and then not kept.
+func TestCVE_CAD_18_SlowOrBrokenBodyIsNotKept(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		body   io.Reader
+		length int64
+		status int
+	}{
+		"whole":                      {strings.NewReader("a=1"), 3, 303},
+		"shorter than it said":       {strings.NewReader("a=1"), 4, 401},
+		"cut off":                    {iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader("a=1"))), 3, 401},
+		"cut off, without a length":  {iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader("a=1"))), -1, 401},
+		"too long, without a length": {strings.NewReader("a=" + strings.Repeat("x", 8<<10)), -1, 401},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, withSettings(formSettings))
+			r := httptest.NewRequest("POST", w.base+"/save", tc.body)
+			r.ContentLength = tc.length
+			for name, value := range formHeader() {
+				r.Header.Set(name, value)
+			}
+			recorder := &patientRecorder{ResponseRecorder: httptest.NewRecorder()}
+			w.server.ServeHTTP(recorder, r)
+			if recorder.Code != tc.status || len(w.app.take()) != 0 {
+				t.Errorf("status %d, want %d", recorder.Code, tc.status)
+			}
+			// Caddy has deadlines of its own, and those before and after ours.
+			d, latest := recorder.deadlines, w.clock.Now().Add(formPatience)
+			if len(d) < 2 || !d[0].Equal(latest) || !slices.ContainsFunc(d[1:], time.Time.IsZero) {
+				t.Errorf("the deadlines of reading were %v", d)
+			}
+		})
+	}
+}
+
+// patientRecorder remembers until when the body is waited for.
+type patientRecorder struct {
+	*httptest.ResponseRecorder
+	deadlines []time.Time
+}
+
+func (p *patientRecorder) SetReadDeadline(at time.Time) error {
+	p.deadlines = append(p.deadlines, at)
+	return nil
 }
