@@ -29,6 +29,9 @@ func TestChromium(t *testing.T) {
 		"wrong and refused callbacks": refusedStory,
 		"outage":                      outageStory,
 		"cookies that do not stick":   loopStory,
+		"form of this site":           ownFormStory,
+		"form of another site":        foreignFormStory,
+		"form that is not kept":       unkeptFormStory,
 		"demo":                        demoStory,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -226,19 +227,31 @@ type application struct {
 type received struct {
 	method, uri string
 	header      http.Header
+	body        string
 }
 
-// The link is what signs users out; the icon keeps browsers from asking for one.
+// The link is what signs users out, the form what they write into; the icon keeps browsers from asking for one.
 var applicationPage = template.Must(template.New("application").Parse(`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Application</title><link rel="icon" href="data:,"></head>
 <body><h1 id="user">{{.Get "X-Auth0-User-Id"}}</h1><p id="name">{{.Get "X-Auth0-Name"}}</p>
-<a id="out" href="/auth/logout">Sign out</a></body></html>
+<a id="out" href="/auth/logout">Sign out</a>
+<form method="post" action="/save?id=7"><textarea id="text" name="text"></textarea><input type="hidden" name="tag" value="a">
+<input type="hidden" name="submit" value="1"><input type="hidden" name="tag" value="b"><button id="save">Save</button></form></body></html>
 `))
 
 func (a *application) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	a.mu.Lock()
-	a.requests = append(a.requests, received{r.Method, r.RequestURI, r.Header.Clone()})
+	a.requests = append(a.requests, received{r.Method, r.RequestURI, r.Header.Clone(), string(body)})
 	a.mu.Unlock()
+	if r.Method == http.MethodPost {
+		if then := r.URL.Query().Get("then"); then != "" {
+			http.Redirect(w, r, then, http.StatusSeeOther)
+			return
+		}
+		_, _ = io.WriteString(w, "Saved")
+		return
+	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_ = applicationPage.Execute(w, r.Header) // whoever reads an answer that was cut off notices
 }
