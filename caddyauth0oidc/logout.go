@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
@@ -67,6 +68,9 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, v *visit, stat
 		h.logger.Warn("logging out at the tenant without its metadata", zap.Error(err))
 	}
 	h.logger.Info("signed out", zap.Int("sessions", ended))
+	if request.IDToken != "" { // the address of the redirect has it, and access logs have that
+		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+	}
 	redirect(w, h.shared.tenant.LogoutURL(metadata, h.application, request), status)
 	return nil
 }
