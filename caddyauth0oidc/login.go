@@ -33,7 +33,7 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) e
 	if err != nil {
 		return h.refuse(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, cause: err, again: "/"})
 	}
-	if isPrefetch(r) {
+	if isPrefetch(r) || isSubresource(r) {
 		return h.refuse(w, r, refusal{code: codeLoginRequired, status: http.StatusUnauthorized, loginURL: h.loginURL(h.originOf(r))})
 	}
 	connection := query["connection"]
@@ -67,6 +67,14 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) e
 		params:     params,
 		prompt:     prompt,
 	})
+}
+
+// isSubresource tells whether a page asks for a part of itself, such as an image, or a
+// script for data. Where such a request could follow the redirects to their end, it would
+// sign the user in unasked.
+func isSubresource(r *http.Request) bool {
+	mode := r.Header.Get("Sec-Fetch-Mode")
+	return mode != "" && mode != "navigate"
 }
 
 // startLogin sends the browser to the tenant, with a cookie that binds the
