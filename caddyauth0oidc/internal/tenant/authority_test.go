@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -194,6 +195,10 @@ func mint(key any, header, payload any) string {
 		} else {
 			signature = must(rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:]))
 		}
+	case []byte:
+		mac := hmac.New(sha256.New, key)
+		mac.Write([]byte(input))
+		signature = mac.Sum(nil)
 	case *ecdsa.PrivateKey:
 		r, s, err := ecdsa.Sign(rand.Reader, key, sum[:])
 		signature = append(r.FillBytes(make([]byte, 32)), must(s, err).FillBytes(make([]byte, 32))...)
