@@ -141,3 +141,34 @@ func TestDOS_07_OversizedInputIsNoSessionAndNoEcho(t *testing.T) {
 		t.Errorf("the application saw %d requests", n)
 	}
 }
+
+// ASVS-08: however much a client sends, what we send on its behalf, to the tenant and to
+// the browser, stays short enough for both.
+func TestASVS_08_AddressesThatWeSendAreBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSettings("allow_params login_hint"))
+	long := strings.Repeat("%C3%A4", 1000)
+	for path, most := range map[string]int{
+		"/" + long + "?q=" + long:                                 2048,
+		"/auth/login?return_to=/" + long:                          2048,
+		"/auth/login?login_hint=" + strings.Repeat("%C3%A4", 256): 2048 + 3*512,
+		"/auth/login?login_hint=" + strings.Repeat("%C3%A4", 257): 0, // refused
+		"/auth/login?scope=" + long:                               2048,
+		"/auth/login?x=" + strings.Repeat("a", maxQuery):          0,
+	} {
+		response, _ := w.send(w.browser(), "GET", path, map[string]string{"Accept": "text/html"})
+		location := response.Header.Get("Location")
+		if (location == "") != (most == 0) || len(location) > most {
+			t.Errorf("%.40s... (%d bytes) leads to %d bytes", path, len(path), len(location))
+		}
+		for name, values := range response.Header {
+			if n := len(strings.Join(values, "")); n > 4096 {
+				t.Errorf("%.40s...: %s has %d bytes", path, name, n)
+			}
+		}
+	}
+	w.send(w.browser(), "GET", "/auth/callback?state=x&code="+strings.Repeat("a", maxQuery), nil)
+	if n := w.pair.Master.Calls("/oauth/token"); n != 0 {
+		t.Error("an endless code is sent to the tenant")
+	}
+}

@@ -219,3 +219,36 @@ func TestISS_01_AnnouncedIssuerParameter(t *testing.T) {
 		t.Errorf("with iss: %d", page.Status)
 	}
 }
+
+// OIDC-19: two users are two, whatever address their tenant says they have, and an address
+// is verified if the tenant says so and not otherwise.
+func TestOIDC_19_EmailIsNoIdentity(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, tc := range []struct {
+		user     auth0sim.User
+		verified any
+		want     string
+	}{
+		{w.pair.User, true, "true"}, {w.pair.Accented, false, "false"}, {w.pair.User, "false", "false"}, {w.pair.Accented, nil, ""}, {w.pair.User, "yes", ""}, {w.pair.Accented, 1, ""},
+	} {
+		w.pair.Master.Configure(func(s *auth0sim.Settings) {
+			s.TamperIDToken = func(_, claims map[string]any) {
+				if claims["email"] = "same@corp.test"; tc.verified == nil {
+					delete(claims, "email_verified")
+				} else {
+					claims["email_verified"] = tc.verified
+				}
+			}
+		})
+		w.signIn(w.browser(), "/home", tc.user)
+		requests := w.app.take()
+		if len(requests) != 1 {
+			t.Fatalf("%d requests reached the application", len(requests))
+		}
+		assertOnlyOurs(t, requests[0], map[string]string{"X-Auth0-User-Id": w.pair.MasterUserID(tc.user), "X-Auth0-Email": "same@corp.test"})
+		if got := strings.Join(requests[0].header["X-Auth0-Email-Verified"], "|"); got != tc.want {
+			t.Errorf("email_verified %v arrives as %q, want %q", tc.verified, got, tc.want)
+		}
+	}
+}
