@@ -443,7 +443,7 @@ func TestErrorsAreToldTogether(t *testing.T) {
 }
 
 // Editors end a file with a line end, and some begin it with a byte order mark.
-func TestPlaceholdersOfFilesLoseWhatEditorsAdd(t *testing.T) {
+func TestASVS_26_PlaceholdersOfFilesLoseWhatEditorsAdd(t *testing.T) {
 	adaptNoEnvironment(t)
 	load, _ := adaptLoader(t)
 	for name, content := range map[string]string{"line end": "s3cret\n", "Windows": "s3cret\r\n", "byte order mark": "\ufeffs3cret\r\n", "bare": "s3cret"} {
@@ -463,7 +463,7 @@ func TestPlaceholdersOfFilesLoseWhatEditorsAdd(t *testing.T) {
 	}
 }
 
-func TestEnvironmentStandsInForWhatIsNotConfigured(t *testing.T) {
+func TestASVS_26_EnvironmentStandsInForWhatIsNotConfigured(t *testing.T) {
 	for _, tc := range []struct {
 		name, value, configured string
 		field                   func(*Handler) string

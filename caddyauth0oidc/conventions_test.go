@@ -478,7 +478,7 @@ var conventionForbidden = map[string]string{
 	"http.Head":             "take a client with a timeout as a parameter",
 }
 
-func TestNoUnboundedOrPredictableInput(t *testing.T) {
+func TestASVS_23_NoUnboundedOrPredictableInput(t *testing.T) {
 	t.Parallel()
 	for _, f := range conventionFiles(t) {
 		if f.test || f.dir == "caddyauth0oidc/auth0sim" {

@@ -203,7 +203,7 @@ func TestINV_10_RememberedTransactionsAreBounded(t *testing.T) {
 }
 
 // INV-12: a client cannot tell why its cookie is no session.
-func TestINV_12_AllBadCookiesAreAnsweredAlike(t *testing.T) {
+func TestINV_12_ASVS_28_AllBadCookiesAreAnsweredAlike(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	b := w.browser()

@@ -68,7 +68,7 @@ func TestReturnToKeepsAddressesOfTheSite(t *testing.T) {
 }
 
 // The whole way: whatever the login route is given, the browser ends on the site.
-func TestLoginRouteIsNoOpenRedirect(t *testing.T) {
+func TestASVS_04_LoginRouteIsNoOpenRedirect(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	b := w.browser()

@@ -102,7 +102,7 @@ func TestCK_17_ClearSiteDataOfTheApplicationEndsTheSession(t *testing.T) {
 
 // CK-20: whatever another site makes the browser send, with our cookies or without, leaves
 // the session as it is. Only the logout changes anything, and it asks first or refuses.
-func TestCK_20_AnotherSiteChangesNothing(t *testing.T) {
+func TestCK_20_ASVS_03_AnotherSiteChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	b, attacker := w.browser(), w.browser()

@@ -11,7 +11,7 @@ import (
 
 // What a tenant may send after the code, and must not: each of these signs
 // nobody in and ends on a page.
-func TestCallbackRefusesTokens(t *testing.T) {
+func TestASVS_18_ASVS_22_CallbackRefusesTokens(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	claim := func(name string, value any) func(*auth0sim.Settings) {
@@ -61,7 +61,7 @@ func TestCallbackRefusesTokens(t *testing.T) {
 		"CVE-LIB-08 HS256 with the secret":     header("alg", "HS256"),
 		"TOK-02 kid with a path":               header("kid", "../../key"),
 		"TOK-04 crit":                          header("crit", []string{"b64"}),
-		"RP-BAS-10 foreign key":                func(s *auth0sim.Settings) { s.SignWithForeignKey = true },
+		"OIDC-09 RP-BAS-10 foreign key":        func(s *auth0sim.Settings) { s.SignWithForeignKey = true },
 		"OIDC-04 no id_token":                  answer(func(b map[string]any) { delete(b, "id_token") }),
 		"OIDC-04 no token_type":                answer(func(b map[string]any) { delete(b, "token_type") }),
 		"CVE-SDK-22 no access_token":           answer(func(b map[string]any) { delete(b, "access_token") }),
@@ -202,7 +202,7 @@ func TestRP_CFG_03_DiscoveryOfAnotherIssuer(t *testing.T) {
 }
 
 // RFC 9207: when the tenant announces iss, the callback must carry it.
-func TestISS_01_AnnouncedIssuerParameter(t *testing.T) {
+func TestISS_01_ASVS_21_AnnouncedIssuerParameter(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.pair.Master.IssParameter = true

@@ -14,7 +14,7 @@ import (
 
 // A victim who is handed the callback of an attacker's login is not signed in
 // as the attacker: the code is not redeemed.
-func TestCVE_OP_01_ForeignCallbackSignsNobodyIn(t *testing.T) {
+func TestCVE_OP_01_ASVS_20_ForeignCallbackSignsNobodyIn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	attacker, victim := w.browser(), w.browser()

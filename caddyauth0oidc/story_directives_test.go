@@ -109,7 +109,7 @@ func TestHDR_53_OneRenewalForOneAnswer(t *testing.T) {
 }
 
 // A matcher that fails protects.
-func TestFailingMatcherProtects(t *testing.T) {
+func TestASVS_28_FailingMatcherProtects(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, withSite(`@broken expression int({query.n}) > 5
 auth0_oidc @broken {

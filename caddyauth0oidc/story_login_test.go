@@ -51,7 +51,7 @@ func TestLoginLeadsThroughMasterAndChildBackToThePage(t *testing.T) {
 }
 
 // The authorization request says all that RFC 9700 and Auth0 want of it.
-func TestOIDC_01_AuthorizationRequest(t *testing.T) {
+func TestOIDC_01_ASVS_21_AuthorizationRequest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, withSettings("audience https://api.example.test/\nauthorize_param ui_locales de"))
 	page := w.step(w.browser(), w.base+"/page")

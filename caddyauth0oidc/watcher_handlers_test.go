@@ -49,7 +49,7 @@ func watching(base caddy.Context) int {
 
 // To delete the file and to reload ends all sessions, also if the storage and its
 // watcher are the same after the reload.
-func TestReloadAfterADeletionEndsAllSessions(t *testing.T) {
+func TestASVS_15_ReloadAfterADeletionEndsAllSessions(t *testing.T) {
 	adaptNoEnvironment(t)
 	base := inStorage(t, t.TempDir())
 	first, unload, err := loadHandler(t, base)

@@ -264,7 +264,7 @@ func TestCookieOfAnEarlierBuildStillOpens(t *testing.T) {
 	}
 }
 
-func TestCK_19_ValueIsEncryptedAndNotOnlySigned(t *testing.T) {
+func TestCK_19_ASVS_23_ValueIsEncryptedAndNotOnlySigned(t *testing.T) {
 	t.Parallel()
 	k := newTestKeyring(t)
 	s := typicalSession(t)

@@ -10,7 +10,7 @@ import (
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/profile"
 )
 
-func TestASVS_12_EveryLoginHasAnIDOfItsOwn(t *testing.T) {
+func TestASVS_11_ASVS_12_EveryLoginHasAnIDOfItsOwn(t *testing.T) {
 	t.Parallel()
 	if a, b := typicalSession(t), typicalSession(t); a.ID == b.ID || a.ID == [16]byte{} {
 		t.Errorf("ids %x and %x", a.ID, b.ID)

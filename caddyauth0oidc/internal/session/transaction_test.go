@@ -38,7 +38,7 @@ func startAnotherLogin(t testing.TB, k *Keyring, c Cookie, now time.Time, b *bro
 	return txn
 }
 
-func TestTransactionIsDrawnAsTheStandardsAsk(t *testing.T) {
+func TestASVS_11_TransactionIsDrawnAsTheStandardsAsk(t *testing.T) {
 	t.Parallel()
 	a, b := newTestTransaction(t, testNow), newTestTransaction(t, testNow.Add(time.Second))
 	if !regexp.MustCompile(`^[0-9a-f]{8}[A-Za-z0-9_-]{16}$`).MatchString(a.ID) || !validTransactionID(a.ID) {

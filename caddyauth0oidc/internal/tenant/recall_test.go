@@ -82,7 +82,7 @@ func TestFAULT_03_ATenantThatNeverAnswersEndsWithTheTimeout(t *testing.T) {
 	})
 }
 
-func TestBackOffGrowsAndEnds(t *testing.T) {
+func TestASVS_28_BackOffGrowsAndEnds(t *testing.T) {
 	t.Parallel()
 	c, a := newClock(), newAuthority()
 	a.fail(discoveryPath, 500)
@@ -222,7 +222,7 @@ func TestAClockThatWasSetBackDoesNotProlongABackOff(t *testing.T) {
 	}
 }
 
-func TestINV_07_APanicIsAFailure(t *testing.T) {
+func TestINV_07_ASVS_28_APanicIsAFailure(t *testing.T) {
 	t.Parallel()
 	tn := newTestTenant(t, roundTrip(func(*http.Request) (*http.Response, error) { panic("boom") }), newClock().Now)
 	_, err := tn.Metadata(t.Context())

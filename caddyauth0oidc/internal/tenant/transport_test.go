@@ -72,7 +72,7 @@ func TestNoProxyForLoopbackHosts(t *testing.T) {
 	}
 }
 
-func TestFAULT_17_CertificatesThatAreNotTrusted(t *testing.T) {
+func TestFAULT_17_ASVS_24_CertificatesThatAreNotTrusted(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
