@@ -555,3 +555,13 @@ func TestEveryRefusalCodeIsDocumented(t *testing.T) {
 		}
 	}
 }
+
+// ASVS-24: whom we talk to over TLS is verified, and no setting says otherwise.
+func TestASVS_24_NothingSkipsTheVerificationOfTLS(t *testing.T) {
+	t.Parallel()
+	for _, f := range conventionFiles(t) {
+		if at := bytes.Index(f.text, []byte("InsecureSkipVerify")); at >= 0 && !f.test {
+			t.Errorf("%s:%d can skip the verification of certificates", f.name, 1+bytes.Count(f.text[:at], []byte("\n")))
+		}
+	}
+}
