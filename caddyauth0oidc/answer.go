@@ -41,6 +41,7 @@ func (v *visit) answerTo(w http.ResponseWriter) *answer {
 // site's error routes will, with the header as it is left here.
 func (a *answer) serve(r *http.Request, next caddyhttp.Handler) error {
 	err := next.ServeHTTP(a, r)
+	a.dropOurCookies() // the application's trailers have come into the header meanwhile
 	a.finish()
 	return err
 }
@@ -111,7 +112,15 @@ func (a *answer) dropOurCookies() {
 // lines that are ours: a session of its making could only be somebody else's, or the
 // end of this one.
 func (v *visit) dropOurCookies(header http.Header, ours []string) {
-	lines := header["Set-Cookie"]
+	v.dropOurLines(header, "Set-Cookie", ours)
+	v.dropOurLines(header, trailedCookies, nil)
+}
+
+// trailedCookies is the name of Set-Cookie as a trailer that was not announced.
+const trailedCookies = http.TrailerPrefix + "Set-Cookie"
+
+func (v *visit) dropOurLines(header http.Header, name string, ours []string) {
+	lines := header[name]
 	if len(lines) == 0 {
 		return
 	}
@@ -119,10 +128,10 @@ func (v *visit) dropOurCookies(header http.Header, ours []string) {
 		return v.site.ownsCookie(session.SetCookieName(line)) && !slices.Contains(ours, line)
 	})
 	if len(kept) == 0 {
-		delete(header, "Set-Cookie")
+		delete(header, name)
 		return
 	}
-	header["Set-Cookie"] = kept
+	header[name] = kept
 }
 
 // keepFromSharedCaches removes what tells caches between us and the browser

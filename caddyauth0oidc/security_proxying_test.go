@@ -61,8 +61,10 @@ func TestHDR_15_HDR_44_NoKindOfAnswerSetsOurCookies(t *testing.T) {
 			rw.WriteHeader(http.StatusEarlyHints)
 			rw.WriteHeader(http.StatusOK)
 		},
-		"102": hijacked("HTTP/1.1 102 Processing\nSet-Cookie: theirs=1\nSet-Cookie: " + ours + "\n\nHTTP/1.1 204 No Content\n\n"),
-		"101": hijacked("HTTP/1.1 101 Switching Protocols\nConnection: Upgrade\nUpgrade: websocket\nSet-Cookie: theirs=1\nSet-Cookie: " + ours + "\n\n"),
+		"102":               hijacked("HTTP/1.1 102 Processing\nSet-Cookie: theirs=1\nSet-Cookie: " + ours + "\n\nHTTP/1.1 204 No Content\n\n"),
+		"101":               hijacked("HTTP/1.1 101 Switching Protocols\nConnection: Upgrade\nUpgrade: websocket\nSet-Cookie: theirs=1\nSet-Cookie: " + ours + "\n\n"),
+		"announced trailer": hijacked("HTTP/1.1 200 OK\nSet-Cookie: theirs=1\nTrailer: Set-Cookie\nTransfer-Encoding: chunked\n\n4\nbody\n0\nSet-Cookie: " + ours + "\n\n"),
+		"trailer":           hijacked("HTTP/1.1 200 OK\nSet-Cookie: theirs=1\nTransfer-Encoding: chunked\n\n4\nbody\n0\nSet-Cookie: " + ours + "\n\n"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
