@@ -367,7 +367,7 @@ func TestImpossibleSettingsAreRefusedWhenTheConfigurationIsLoaded(t *testing.T) 
 		{"unauthenticated", "unauthenticated", []string{"unauthenticated", `"deny"`}},
 		{"prefix", "prefix", []string{"prefix", `"/auth/"`}},
 		{"header prefix", "headers: checking the header prefix", []string{"headers", `{"prefix":"X-Forwarded-"}`}},
-		{"header preset", "write auth0 or none", []string{"headers", `{"preset":"remote_user"}`}},
+		{"header preset", "write one of auth0", []string{"headers", `{"preset":"kerberos"}`}},
 		{"header of the proxy", "write a name of your own", []string{"headers", `{"lines":[{"header":"X-Forwarded-For","claim":"id"}]}`}},
 		{"header without a name", "write a name", []string{"headers", `{"lines":[{"claim":"id"}]}`}},
 		{"header without a claim", "write the name of one", []string{"headers", `{"preset":"none","lines":[{"header":"X-User"}]}`}},

@@ -9,11 +9,63 @@ import (
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/upstream"
 )
 
+// Headers says under which names the profile reaches the upstream.
+type Headers struct {
+	// Preset are the headers to begin with: `auth0` for one header for each
+	// member of the user's profile; `remote_user` for `Remote-User`,
+	// `Remote-Name`, `Remote-Email` and `Remote-Groups`; `oauth2_proxy` for
+	// `X-Forwarded-User`, `X-Forwarded-Email`, `X-Forwarded-Groups` and
+	// `X-Forwarded-Preferred-Username`; `grafana` for `X-WEBAUTH-USER`,
+	// `X-WEBAUTH-NAME`, `X-WEBAUTH-EMAIL` and `X-WEBAUTH-GROUPS`; `none` for no
+	// others than `profile` and `lines` add. In the three in the middle an
+	// e-mail address is shown only if it is verified, and a line takes the place
+	// of a header of its name. Default: `auth0`.
+	Preset string `json:"preset,omitempty"`
+
+	// Prefix begins the name of every header of the preset `auth0`. Headers of
+	// the client that begin with it, in any spelling, are removed, with the other
+	// presets as well. Default: `X-Auth0-`.
+	Prefix string `json:"prefix,omitempty"`
+
+	// User is the claim that the presets `remote_user`, `oauth2_proxy` and
+	// `grafana` show as the user, written as in a line. Default: `id`, the stable
+	// user id.
+	User string `json:"user,omitempty"`
+
+	// Groups is the claim that these presets show as the groups. Default: `groups`.
+	Groups string `json:"groups,omitempty"`
+
+	// Profile adds the header `<prefix>Profile`, the whole profile as base64url
+	// JSON without padding. Default: false.
+	Profile bool `json:"profile,omitempty"`
+
+	// Lines are headers of your own choice, each of another name than the rest,
+	// unless it takes the place of one of the preset.
+	// Headers of the client with their names, in any spelling, are removed.
+	// Default: none.
+	Lines []HeaderLine `json:"lines,omitempty"`
+}
+
+// HeaderLine is a header with a claim about the user.
+type HeaderLine struct {
+	// Header is the header's name, such as `Remote-User`. Names that mean
+	// something to HTTP or to proxies are refused. Required.
+	Header string `json:"header,omitempty"`
+
+	// Claim is what the header shows: `id`, `email` or another claim; dots lead
+	// into objects and arrays, as in `app_metadata.plan`, and a name with dots of
+	// its own may stand in double quotes. Lists are joined with commas, objects are
+	// JSON. A user without the claim has no such header. Required.
+	Claim string `json:"claim,omitempty"`
+}
+
 // parseHeaders reads:
 //
 //	headers {
-//		preset   auth0 | none
+//		preset   auth0 | remote_user | oauth2_proxy | grafana | none
 //		prefix   <prefix>
+//		user     <claim>
+//		groups   <claim>
 //		profile
 //		<Header> <claim>
 //	}
@@ -25,6 +77,8 @@ func (h *Handler) parseHeaders(d *caddyfile.Dispenser) error {
 	err := parseFields(d, fields{
 		"preset":  func() error { return oneArg(d, &h.Headers.Preset, checkHeaderPreset) },
 		"prefix":  func() error { return oneArg(d, &h.Headers.Prefix, checkHeaderPrefix) },
+		"user":    func() error { return oneArg(d, &h.Headers.User, checkNotEmpty) },
+		"groups":  func() error { return oneArg(d, &h.Headers.Groups, checkNotEmpty) },
 		"profile": func() error { return flag(d, &h.Headers.Profile) },
 		anyHeader: func() error { return parseHeaderLine(d, &lines) },
 	})
@@ -46,7 +100,12 @@ func parseHeaderLine(d *caddyfile.Dispenser, lines *[]HeaderLine) error {
 
 // newPlan judges the headers by making what the requests use.
 func (h *Headers) newPlan() (*upstream.Plan, error) {
-	c := upstream.Config{Preset: h.Preset, Prefix: h.Prefix, Profile: h.Profile}
+	c := upstream.Config{Preset: h.Preset, Prefix: h.Prefix, User: h.User, Groups: h.Groups, Profile: h.Profile}
+	for setting, claim := range map[string]string{"user": h.User, "groups": h.Groups} {
+		if hasPlaceholder(claim) {
+			return nil, fmt.Errorf("'%s' is a placeholder; write the name of a claim behind %s, such as email", claim, setting)
+		}
+	}
 	for _, l := range h.Lines {
 		if hasPlaceholder(l.Claim) {
 			return nil, fmt.Errorf("'%s' is a placeholder; write the name of a claim behind %s, such as email", l.Claim, l.Header)

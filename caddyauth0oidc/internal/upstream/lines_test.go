@@ -171,13 +171,14 @@ func FuzzLines(f *testing.F) {
 	f.Add("X-User", "Remote_User", "none")
 	f.Add("X-Auth0-Plan", "x_auth0_plan", "auth0")
 	f.Add("x-auth0", "OIDC_CLAIM_sub", "")
+	f.Add("Remote_User", "X-Forwarded-User", "oauth2_proxy")
 	f.Fuzz(func(t *testing.T, first, second, preset string) {
 		p, err := NewPlan(Config{Preset: preset, Profile: true, Lines: linesOf(first, second)})
 		if err != nil {
 			return
 		}
 		h := http.Header{}
-		applied(p, h, childUser(), Facts{Expires: expires})
+		applied(p, h, verifiedUser(), Facts{Expires: expires})
 		seen := map[string]bool{}
 		for name := range h {
 			if variable := cgi(name); seen[variable] {

@@ -12,28 +12,37 @@ import (
 // DefaultPrefix begins the names of the headers if the configuration sets none.
 const DefaultPrefix = "X-Auth0-"
 
-// The presets.
+// The presets. Of those after PresetNone, a line takes the place of a header of its
+// name, and the e-mail address is shown only if it is verified, because no header
+// beside it would say that it is not.
 const (
-	PresetAuth0 = "auth0" // the normalized user profile, the default
-	PresetNone  = "none"  // nothing but the lines
+	PresetAuth0       = "auth0"        // the normalized user profile, the default
+	PresetNone        = "none"         // nothing but the lines
+	PresetRemoteUser  = "remote_user"  // Remote-User and its like
+	PresetOAuth2Proxy = "oauth2_proxy" // X-Forwarded-User and its like
+	PresetGrafana     = "grafana"      // X-WEBAUTH-USER and its like
 )
 
 // Config says which headers are ours.
 type Config struct {
-	// Preset is PresetAuth0 or PresetNone. Default: PresetAuth0.
+	// Preset is one of the presets. Default: PresetAuth0.
 	Preset string
 
-	// Prefix begins the name of every header of the preset. Every header of the
+	// Prefix begins the name of every header of PresetAuth0. Every header of the
 	// client that begins with it is removed, under every preset. Default:
 	// DefaultPrefix.
 	Prefix string
+
+	// User and Groups are the claims that the presets with a header for the user
+	// and one for the groups show there. Defaults: id and groups.
+	User, Groups string
 
 	// Profile adds the header <prefix>Profile, the whole profile as base64url
 	// JSON without padding.
 	Profile bool
 
 	// Lines are headers of the operator's own, each of another name than the
-	// rest. The client's copies are removed too.
+	// rest, unless the preset gives way to them. The client's copies are removed too.
 	Lines []Line
 }
 
@@ -45,9 +54,9 @@ type Line struct {
 
 // Plan knows the headers that are ours. It is safe for concurrent use.
 type Plan struct {
-	prefix   string    // folded
-	names    []string  // folded, those without the prefix
-	initials [256]bool // the bytes that prefix and names begin with, in either case
+	prefixes []string  // folded, the operator's first
+	names    []string  // folded, of headers without one of the prefixes
+	initials [256]bool // the bytes that prefixes and names begin with, in either case
 	headers  []header
 	subject  bool // a header needs the user id taken apart
 }
@@ -68,15 +77,9 @@ func NewPlan(c Config) (*Plan, error) {
 	if err := checkPrefix(prefix); err != nil {
 		return nil, fmt.Errorf("checking the header prefix %q: %w", prefix, err)
 	}
-	p := &Plan{prefix: fold(prefix)}
-	switch c.Preset {
-	case "", PresetAuth0:
-		for _, one := range auth0 {
-			p.add(prefix+one.suffix, one.from, "")
-		}
-	case PresetNone:
-	default:
-		return nil, fmt.Errorf("there is no preset %q: write %s or %s", c.Preset, PresetAuth0, PresetNone)
+	p := &Plan{prefixes: []string{fold(prefix)}}
+	if err := p.addPreset(c, prefix); err != nil {
+		return nil, err
 	}
 	if c.Profile {
 		p.add(prefix+"Profile", fromWholeProfile, "")
@@ -84,11 +87,17 @@ func NewPlan(c Config) (*Plan, error) {
 	if err := p.addLines(c.Lines); err != nil {
 		return nil, err
 	}
-	for _, folded := range append(p.names, p.prefix) {
-		letter := folded[0]
-		p.initials[letter], p.initials[letter-'a'+'A'] = true, true
-	}
+	p.noteInitials()
 	return p, nil
+}
+
+func (p *Plan) noteInitials() {
+	for _, all := range [...][]string{p.prefixes, p.names} {
+		for _, folded := range all {
+			letter := folded[0]
+			p.initials[letter], p.initials[letter-'a'+'A'] = true, true
+		}
+	}
 }
 
 // Len is the number of headers that Apply sets at most.
@@ -99,6 +108,16 @@ func (p *Plan) add(name string, from source, path string) {
 	p.subject = p.subject || from.isPartOfUserID()
 }
 
+// own has the client's copies of a header removed.
+func (p *Plan) own(name string) {
+	for _, prefix := range p.prefixes {
+		if begins(name, prefix) {
+			return
+		}
+	}
+	p.names = append(p.names, fold(name))
+}
+
 func (p *Plan) addLines(lines []Line) error {
 	var errs []error
 	own := len(p.headers)
@@ -107,9 +126,7 @@ func (p *Plan) addLines(lines []Line) error {
 			errs = append(errs, fmt.Errorf("checking the header name %q: %w", line.Header, err))
 			continue
 		}
-		if !begins(line.Header, p.prefix) {
-			p.names = append(p.names, fold(line.Header))
-		}
+		p.own(line.Header)
 		p.add(line.Header, fields[line.Claim], line.Claim)
 	}
 	return errors.Join(errs...)
@@ -121,12 +138,8 @@ func (p *Plan) checkLine(line Line, own int) error {
 	if err := checkName(line.Header); err != nil {
 		return err
 	}
-	claim := strings.TrimSpace(line.Claim)
-	if claim == "" {
-		return errors.New("it has no claim: write the name of one behind it, such as email")
-	}
-	if claim != line.Claim {
-		return fmt.Errorf("the claim %q has spaces or line ends around it: write %q", line.Claim, claim)
+	if err := checkClaim(line.Claim); err != nil {
+		return err
 	}
 	for i, other := range p.headers {
 		switch {
@@ -136,6 +149,17 @@ func (p *Plan) checkLine(line Line, own int) error {
 		default:
 			return fmt.Errorf("another line sets %s, which applications may take for the same: keep one of the two", other.key)
 		}
+	}
+	return nil
+}
+
+func checkClaim(written string) error {
+	claim := strings.TrimSpace(written)
+	if claim == "" {
+		return errors.New("it has no claim: write the name of one behind it, such as email")
+	}
+	if claim != written {
+		return fmt.Errorf("the claim %q has spaces or line ends around it: write %q", written, claim)
 	}
 	return nil
 }

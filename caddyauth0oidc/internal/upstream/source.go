@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"encoding/base64"
 	"time"
 
@@ -33,6 +34,8 @@ const (
 	fromChildUserID
 	fromSessionExpires
 	fromWholeProfile
+	fromVerifiedEmail
+	fromPreferredUsername
 )
 
 func (s source) isPartOfUserID() bool { return fromStrategy <= s && s <= fromChildUserID }
@@ -127,6 +130,10 @@ func (u *user) text(h *header) string {
 		return u.expires()
 	case fromWholeProfile:
 		return u.encoded()
+	case fromVerifiedEmail:
+		return u.verifiedEmail()
+	case fromPreferredUsername:
+		return cmp.Or(u.claim("preferred_username"), u.Nickname)
 	}
 	return u.claim(h.path)
 }
@@ -136,6 +143,13 @@ func (u *user) expires() string {
 		return ""
 	}
 	return u.facts.Expires.UTC().Format(time.RFC3339)
+}
+
+func (u *user) verifiedEmail() string {
+	if u.EmailVerified != "true" {
+		return ""
+	}
+	return u.Email
 }
 
 // encoded is empty for a profile that is no JSON, so that its header is absent.
