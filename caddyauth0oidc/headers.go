@@ -35,6 +35,12 @@ type Headers struct {
 	// Groups is the claim that these presets show as the groups. Default: `groups`.
 	Groups string `json:"groups,omitempty"`
 
+	// Strip are names of further headers that are removed from the requests of
+	// clients, in any spelling: a name, a beginning such as `X-Remote-*`, or
+	// `known` for those in which well-known proxies tell who the user is. Default:
+	// none.
+	Strip []string `json:"strip,omitempty"`
+
 	// Profile adds the header `<prefix>Profile`, the whole profile as base64url
 	// JSON without padding. Default: false.
 	Profile bool `json:"profile,omitempty"`
@@ -66,6 +72,7 @@ type HeaderLine struct {
 //		prefix   <prefix>
 //		user     <claim>
 //		groups   <claim>
+//		strip    <Header> | <Prefix>-* | known ...
 //		profile
 //		<Header> <claim>
 //	}
@@ -79,11 +86,23 @@ func (h *Handler) parseHeaders(d *caddyfile.Dispenser) error {
 		"prefix":  func() error { return oneArg(d, &h.Headers.Prefix, checkHeaderPrefix) },
 		"user":    func() error { return oneArg(d, &h.Headers.User, checkNotEmpty) },
 		"groups":  func() error { return oneArg(d, &h.Headers.Groups, checkNotEmpty) },
+		"strip":   func() error { return h.Headers.parseStrip(d) },
 		"profile": func() error { return flag(d, &h.Headers.Profile) },
 		anyHeader: func() error { return parseHeaderLine(d, &lines) },
 	})
 	h.Headers.override(lines)
 	return err
+}
+
+func (h *Headers) parseStrip(d *caddyfile.Dispenser) error {
+	h.Strip = d.RemainingArgs()
+	if len(h.Strip) == 0 {
+		return d.Errf("'strip' needs at least one value")
+	}
+	if err := checkHeaders(&Headers{Preset: upstream.PresetNone, Strip: h.Strip}); err != nil {
+		return d.Errf("headers: %w", err)
+	}
+	return nil
 }
 
 func parseHeaderLine(d *caddyfile.Dispenser, lines *[]HeaderLine) error {
@@ -100,7 +119,7 @@ func parseHeaderLine(d *caddyfile.Dispenser, lines *[]HeaderLine) error {
 
 // newPlan judges the headers by making what the requests use.
 func (h *Headers) newPlan() (*upstream.Plan, error) {
-	c := upstream.Config{Preset: h.Preset, Prefix: h.Prefix, User: h.User, Groups: h.Groups, Profile: h.Profile}
+	c := upstream.Config{Preset: h.Preset, Prefix: h.Prefix, User: h.User, Groups: h.Groups, Strip: h.Strip, Profile: h.Profile}
 	for setting, claim := range map[string]string{"user": h.User, "groups": h.Groups} {
 		if hasPlaceholder(claim) {
 			return nil, fmt.Errorf("'%s' is a placeholder; write the name of a claim behind %s, such as email", claim, setting)

@@ -52,3 +52,26 @@ func TestHDR_28_UnverifiedEmailArrivesOnlyByALine(t *testing.T) {
 		}
 	}
 }
+
+// HDR-54: names that the preset does not set, and that an application may believe.
+func TestHDR_54_HeadersToStripNeverPass(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withGlobal("servers {\nexpected_underscore_headers Sm_* Oidc_*\n}"),
+		withSettings("unauthenticated pass\nheaders {\nstrip known X-Acme-* X-Employee\n}"))
+	b := w.browser()
+	w.signIn(b, "/auth/login", w.pair.User)
+	w.app.take()
+	forged, want := map[string]string{"X-Theirs": "theirs"}, map[string]string{"X-Theirs": "theirs"}
+	for _, name := range []string{
+		"Remote-User", "X-Remote-User", "X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups", "X-WEBAUTH-USER",
+		"SM_USER", "OIDC_CLAIM_sub", "X-Acme-Role", "X-Employee",
+	} {
+		forged[name], want[name] = "evil", ""
+	}
+	for _, visitor := range []*heldBrowser{b, w.browser()} {
+		w.send(visitor, "GET", "/x", forged)
+		for _, r := range w.app.take() {
+			assertSeen(t, r, want)
+		}
+	}
+}

@@ -37,6 +37,11 @@ type Config struct {
 	// and one for the groups show there. Defaults: id and groups.
 	User, Groups string
 
+	// Strip are names of further headers that are removed from the client's
+	// request, beginnings of names with a star behind them, such as
+	// X-Remote-*, and Known.
+	Strip []string
+
 	// Profile adds the header <prefix>Profile, the whole profile as base64url
 	// JSON without padding.
 	Profile bool
@@ -79,6 +84,9 @@ func NewPlan(c Config) (*Plan, error) {
 	}
 	p := &Plan{prefixes: []string{fold(prefix)}}
 	if err := p.addPreset(c, prefix); err != nil {
+		return nil, err
+	}
+	if err := p.addStrip(c.Strip); err != nil {
 		return nil, err
 	}
 	if c.Profile {

@@ -97,16 +97,6 @@ func familySource(path string) source {
 	return fields[path]
 }
 
-// reserve has the client's headers of a name, or of all names with a beginning
-// that a star ends, removed.
-func (p *Plan) reserve(pattern string) {
-	if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
-		p.prefixes = append(p.prefixes, fold(prefix))
-		return
-	}
-	p.own(pattern)
-}
-
 func of(setting string, err error) error {
 	if err == nil {
 		return nil
