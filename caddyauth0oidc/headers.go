@@ -45,6 +45,14 @@ type Headers struct {
 	// JSON without padding. Default: false.
 	Profile bool `json:"profile,omitempty"`
 
+	// Encoding is how values are written: `utf8` as they are; `percent` with
+	// `%XX` for every byte that is not printable ASCII and for the percent sign;
+	// `rfc2047` as encoded words of RFC 2047 where there is more than ASCII;
+	// `base64url` all of them as base64url without padding (RFC 4648 section 5).
+	// `<prefix>Profile` and `<prefix>Session-Expires` are as without it. Default:
+	// `utf8`.
+	Encoding string `json:"encoding,omitempty"`
+
 	// Lines are headers of your own choice, each of another name than the rest,
 	// unless it takes the place of one of the preset.
 	// Headers of the client with their names, in any spelling, are removed.
@@ -73,6 +81,7 @@ type HeaderLine struct {
 //		user     <claim>
 //		groups   <claim>
 //		strip    <Header> | <Prefix>-* | known ...
+//		encoding utf8 | percent | rfc2047 | base64url
 //		profile
 //		<Header> <claim>
 //	}
@@ -82,17 +91,20 @@ func (h *Handler) parseHeaders(d *caddyfile.Dispenser) error {
 	}
 	var lines []HeaderLine
 	err := parseFields(d, fields{
-		"preset":  func() error { return oneArg(d, &h.Headers.Preset, checkHeaderPreset) },
-		"prefix":  func() error { return oneArg(d, &h.Headers.Prefix, checkHeaderPrefix) },
-		"user":    func() error { return oneArg(d, &h.Headers.User, checkNotEmpty) },
-		"groups":  func() error { return oneArg(d, &h.Headers.Groups, checkNotEmpty) },
-		"strip":   func() error { return h.Headers.parseStrip(d) },
-		"profile": func() error { return flag(d, &h.Headers.Profile) },
-		anyHeader: func() error { return parseHeaderLine(d, &lines) },
+		"preset":   func() error { return oneArg(d, &h.Headers.Preset, checkHeaderPreset) },
+		"prefix":   func() error { return oneArg(d, &h.Headers.Prefix, checkHeaderPrefix) },
+		"encoding": func() error { return oneArg(d, &h.Headers.Encoding, checkHeaderEncoding) },
+		"user":     func() error { return oneArg(d, &h.Headers.User, checkNotEmpty) },
+		"groups":   func() error { return oneArg(d, &h.Headers.Groups, checkNotEmpty) },
+		"strip":    func() error { return h.Headers.parseStrip(d) },
+		"profile":  func() error { return flag(d, &h.Headers.Profile) },
+		anyHeader:  func() error { return parseHeaderLine(d, &lines) },
 	})
 	h.Headers.override(lines)
 	return err
 }
+
+func checkHeaderEncoding(encoding string) error { return oneOf(encoding, upstream.Encodings()) }
 
 func (h *Headers) parseStrip(d *caddyfile.Dispenser) error {
 	h.Strip = d.RemainingArgs()
@@ -119,7 +131,10 @@ func parseHeaderLine(d *caddyfile.Dispenser, lines *[]HeaderLine) error {
 
 // newPlan judges the headers by making what the requests use.
 func (h *Headers) newPlan() (*upstream.Plan, error) {
-	c := upstream.Config{Preset: h.Preset, Prefix: h.Prefix, User: h.User, Groups: h.Groups, Strip: h.Strip, Profile: h.Profile}
+	c := upstream.Config{
+		Preset: h.Preset, Prefix: h.Prefix, User: h.User, Groups: h.Groups,
+		Strip: h.Strip, Profile: h.Profile, Encoding: h.Encoding,
+	}
 	for setting, claim := range map[string]string{"user": h.User, "groups": h.Groups} {
 		if hasPlaceholder(claim) {
 			return nil, fmt.Errorf("'%s' is a placeholder; write the name of a claim behind %s, such as email", claim, setting)

@@ -75,3 +75,30 @@ func TestHDR_54_HeadersToStripNeverPass(t *testing.T) {
 		}
 	}
 }
+
+// HDR-20, HDR-21, HDR-22, HDR-24: what a claim says arrives in the operator's
+// encoding and locks nobody out.
+func TestHDR_21_ValuesArriveInTheChosenEncoding(t *testing.T) {
+	t.Parallel()
+	secret := "{env.AUTH0_CLIENT_SECRET}"
+	for encoding, want := range map[string]map[string]string{
+		"utf8":      {"X-Auth0-Name": "Zoë 100%", "X-Auth0-Nickname": secret, "X-Roles": "a%2Cb,ö", "X-Odd": "a\ufffd\ufffdX: b"},
+		"percent":   {"X-Auth0-Name": "Zo%C3%AB 100%25", "X-Auth0-Nickname": secret, "X-Roles": "a%252Cb,%C3%B6", "X-Odd": "a%EF%BF%BD%EF%BF%BDX: b"},
+		"rfc2047":   {"X-Auth0-Name": "=?utf-8?b?Wm/DqyAxMDAl?=", "X-Auth0-Nickname": secret, "X-Roles": "=?utf-8?b?YSUyQ2Isw7Y=?=", "X-Odd": "=?utf-8?b?Ye+/ve+/vVg6IGI=?="},
+		"base64url": {"X-Auth0-Name": "Wm_DqyAxMDAl", "X-Auth0-Nickname": "e2Vudi5BVVRIMF9DTElFTlRfU0VDUkVUfQ", "X-Roles": "YSUyQ2Isw7Y", "X-Odd": "Ye-_ve-_vVg6IGI"},
+	} {
+		t.Run(encoding, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, withSettings("headers {\nencoding "+encoding+"\nX-Roles \"https://acme.test/roles\"\nX-Odd \"https://acme.test/odd\"\n}"))
+			w.pair.Master.CustomClaims = map[string]any{
+				"name": "Zoë 100%", "nickname": secret, "https://acme.test/roles": []string{"a,b", "ö"}, "https://acme.test/odd": " a\r\nX: b",
+			}
+			if page := w.signIn(w.browser(), "/home", w.pair.User); page.Status != 200 {
+				t.Fatalf("the user is locked out: %d", page.Status)
+			}
+			for _, r := range w.app.take() {
+				assertSeen(t, r, want)
+			}
+		})
+	}
+}

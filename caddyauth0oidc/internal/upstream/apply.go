@@ -34,6 +34,9 @@ func (p *Plan) Apply(h http.Header, values []string, prof *profile.Profile, fact
 			delete(h, one.key)
 			continue
 		}
+		if p.encode != nil && !one.from.isPlain() {
+			value = p.encode(value)
+		}
 		values[i] = value
 		h[one.key] = values[i : i+1 : i+1]
 	}

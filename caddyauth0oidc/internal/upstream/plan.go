@@ -46,6 +46,11 @@ type Config struct {
 	// JSON without padding.
 	Profile bool
 
+	// Encoding is one of the encodings, for all values but that of Profile, which
+	// is base64url already, and the time at which the session ends. Default:
+	// EncodingUTF8.
+	Encoding string
+
 	// Lines are headers of the operator's own, each of another name than the
 	// rest, unless the preset gives way to them. The client's copies are removed too.
 	Lines []Line
@@ -63,7 +68,8 @@ type Plan struct {
 	names    []string  // folded, of headers without one of the prefixes
 	initials [256]bool // the bytes that prefixes and names begin with, in either case
 	headers  []header
-	subject  bool // a header needs the user id taken apart
+	subject  bool                // a header needs the user id taken apart
+	encode   func(string) string // nil if values stay as they are
 }
 
 // header is one that Apply sets.
@@ -82,7 +88,11 @@ func NewPlan(c Config) (*Plan, error) {
 	if err := checkPrefix(prefix); err != nil {
 		return nil, fmt.Errorf("checking the header prefix %q: %w", prefix, err)
 	}
-	p := &Plan{prefixes: []string{fold(prefix)}}
+	encode, err := encoderOf(c.Encoding)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{prefixes: []string{fold(prefix)}, encode: encode}
 	if err := p.addPreset(c, prefix); err != nil {
 		return nil, err
 	}

@@ -40,6 +40,9 @@ const (
 
 func (s source) isPartOfUserID() bool { return fromStrategy <= s && s <= fromChildUserID }
 
+// isPlain tells of what is ASCII of a form that its readers know.
+func (s source) isPlain() bool { return s == fromWholeProfile || s == fromSessionExpires }
+
 // auth0 are the headers of PresetAuth0, without their prefix.
 var auth0 = []struct {
 	suffix string
