@@ -53,6 +53,12 @@ type Headers struct {
 	// `utf8`.
 	Encoding string `json:"encoding,omitempty"`
 
+	// Lists is how headers show arrays: `comma` joins the elements with commas, a
+	// comma inside one as `%2C` and a percent sign as `%25`, and writes those that
+	// hold more than text, numbers and booleans as JSON; `json` writes all of them
+	// as compact JSON. An empty one is no header. Default: `comma`.
+	Lists string `json:"lists,omitempty"`
+
 	// Lines are headers of your own choice, each of another name than the rest,
 	// unless it takes the place of one of the preset.
 	// Headers of the client with their names, in any spelling, are removed.
@@ -82,6 +88,7 @@ type HeaderLine struct {
 //		groups   <claim>
 //		strip    <Header> | <Prefix>-* | known ...
 //		encoding utf8 | percent | rfc2047 | base64url
+//		lists    comma | json
 //		profile
 //		<Header> <claim>
 //	}
@@ -96,6 +103,7 @@ func (h *Handler) parseHeaders(d *caddyfile.Dispenser) error {
 		"encoding": func() error { return oneArg(d, &h.Headers.Encoding, checkHeaderEncoding) },
 		"user":     func() error { return oneArg(d, &h.Headers.User, checkNotEmpty) },
 		"groups":   func() error { return oneArg(d, &h.Headers.Groups, checkNotEmpty) },
+		"lists":    func() error { return oneArg(d, &h.Headers.Lists, checkHeaderLists) },
 		"strip":    func() error { return h.Headers.parseStrip(d) },
 		"profile":  func() error { return flag(d, &h.Headers.Profile) },
 		anyHeader:  func() error { return parseHeaderLine(d, &lines) },
@@ -105,6 +113,10 @@ func (h *Handler) parseHeaders(d *caddyfile.Dispenser) error {
 }
 
 func checkHeaderEncoding(encoding string) error { return oneOf(encoding, upstream.Encodings()) }
+
+func checkHeaderLists(lists string) error {
+	return oneOf(lists, []string{upstream.ListsComma, upstream.ListsJSON})
+}
 
 func (h *Headers) parseStrip(d *caddyfile.Dispenser) error {
 	h.Strip = d.RemainingArgs()
@@ -133,7 +145,7 @@ func parseHeaderLine(d *caddyfile.Dispenser, lines *[]HeaderLine) error {
 func (h *Headers) newPlan() (*upstream.Plan, error) {
 	c := upstream.Config{
 		Preset: h.Preset, Prefix: h.Prefix, User: h.User, Groups: h.Groups,
-		Strip: h.Strip, Profile: h.Profile, Encoding: h.Encoding,
+		Strip: h.Strip, Profile: h.Profile, Encoding: h.Encoding, Lists: h.Lists,
 	}
 	for setting, claim := range map[string]string{"user": h.User, "groups": h.Groups} {
 		if hasPlaceholder(claim) {

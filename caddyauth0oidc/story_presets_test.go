@@ -102,3 +102,13 @@ func TestHDR_21_ValuesArriveInTheChosenEncoding(t *testing.T) {
 		})
 	}
 }
+
+func TestHDR_22_ListsArriveAsJSON(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSettings("headers {\npreset remote_user\ngroups \"https://acme.test/roles\"\nlists json\n}"))
+	w.pair.Master.CustomClaims = map[string]any{"https://acme.test/roles": []string{"a,b", `"c"`, "ö"}}
+	w.signIn(w.browser(), "/home", w.pair.User)
+	for _, r := range w.app.take() {
+		assertSeen(t, r, map[string]string{"Remote-Groups": `["a,b","\"c\"","ö"]`})
+	}
+}

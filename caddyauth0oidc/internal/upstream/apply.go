@@ -23,7 +23,7 @@ type Facts struct {
 // the cost: handlers before this one may have made shallow copies of the request,
 // which Caddy's placeholders keep looking at.
 func (p *Plan) Apply(h http.Header, values []string, prof *profile.Profile, facts Facts) {
-	u := user{Profile: prof, facts: facts}
+	u := user{Profile: prof, facts: facts, show: p.text}
 	if p.subject {
 		u.subject = profile.ParseSubject(prof.UserID)
 	}

@@ -37,6 +37,32 @@ func TestLineShowsTheTextOfItsClaim(t *testing.T) {
 	}
 }
 
+func TestHDR_22_ListsAreShownAsTheOperatorChose(t *testing.T) {
+	t.Parallel()
+	user := &profile.Profile{UserID: "auth0|a", Extra: json.RawMessage(`{"a":["x,admin","100%",1,true],"b":[],"c":[{"d":"<x>"}],"e":"x,y","f":["a\r\nb"],"g":[""],"h":{}}`)}
+	for _, test := range []struct{ claim, comma, json string }{
+		{"a", "x%2Cadmin,100%25,1,true", `["x,admin","100%",1,true]`},
+		{"b", "", ""},
+		{"c", `[{"d":"<x>"}]`, `[{"d":"<x>"}]`},
+		{"e", "x,y", "x,y"},
+		{"f", "a\ufffd\ufffdb", `["a\r\nb"]`},
+		{"g", "", `[""]`},
+		{"h", "{}", "{}"},
+		{"gone", "", ""},
+	} {
+		for lists, want := range map[string]string{"": test.comma, ListsComma: test.comma, ListsJSON: test.json} {
+			h := http.Header{}
+			applied(planOf(t, Config{Preset: PresetNone, Lists: lists, Lines: []Line{{"X-Shown", test.claim}}}), h, user, Facts{})
+			if got := h.Get("X-Shown"); got != want || len(h) > 0 != (want != "") {
+				t.Errorf("lists %q shows %s as %q, want %q", lists, test.claim, got, want)
+			}
+		}
+	}
+	if _, err := NewPlan(Config{Lists: "semicolon"}); err == nil {
+		t.Error("an unknown form was accepted")
+	}
+}
+
 // The way without decoding must not answer otherwise than the one with it.
 func TestFieldsReadAsTheClaimsOfTheirName(t *testing.T) {
 	t.Parallel()

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/textproto"
 	"strings"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/profile"
 )
 
 // DefaultPrefix begins the names of the headers if the configuration sets none.
@@ -21,6 +23,12 @@ const (
 	PresetRemoteUser  = "remote_user"  // Remote-User and its like
 	PresetOAuth2Proxy = "oauth2_proxy" // X-Forwarded-User and its like
 	PresetGrafana     = "grafana"      // X-WEBAUTH-USER and its like
+)
+
+// The forms of arrays.
+const (
+	ListsComma = "comma" // joined with commas, those inside as %2C
+	ListsJSON  = "json"  // compact JSON
 )
 
 // Config says which headers are ours.
@@ -51,6 +59,9 @@ type Config struct {
 	// EncodingUTF8.
 	Encoding string
 
+	// Lists is how arrays are shown: ListsComma or ListsJSON. Default: ListsComma.
+	Lists string
+
 	// Lines are headers of the operator's own, each of another name than the
 	// rest, unless the preset gives way to them. The client's copies are removed too.
 	Lines []Line
@@ -70,6 +81,7 @@ type Plan struct {
 	headers  []header
 	subject  bool                // a header needs the user id taken apart
 	encode   func(string) string // nil if values stay as they are
+	text     func(claim any) string
 }
 
 // header is one that Apply sets.
@@ -92,7 +104,11 @@ func NewPlan(c Config) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{prefixes: []string{fold(prefix)}, encode: encode}
+	text, err := textOf(c.Lists)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{prefixes: []string{fold(prefix)}, encode: encode, text: text}
 	if err := p.addPreset(c, prefix); err != nil {
 		return nil, err
 	}
@@ -107,6 +123,16 @@ func NewPlan(c Config) (*Plan, error) {
 	}
 	p.noteInitials()
 	return p, nil
+}
+
+func textOf(lists string) (func(any) string, error) {
+	switch lists {
+	case "", ListsComma:
+		return profile.Text, nil
+	case ListsJSON:
+		return profile.TextWithJSONLists, nil
+	}
+	return nil, fmt.Errorf("lists cannot be %q: write %s or %s", lists, ListsComma, ListsJSON)
 }
 
 func (p *Plan) noteInitials() {

@@ -86,6 +86,7 @@ type user struct {
 	*profile.Profile
 	subject profile.Subject
 	facts   Facts
+	show    func(claim any) string
 	claims  *profile.Claims // nil until a header needs them
 }
 
@@ -169,5 +170,5 @@ func (u *user) claim(path string) string {
 		u.claims = u.Claims()
 	}
 	value, _ := u.claims.Find(path)
-	return profile.Text(value)
+	return u.show(value)
 }
