@@ -69,7 +69,7 @@ func applyingHeaders(tb testing.TB) func() {
 	facts := upstream.Facts{Expires: s.Expires(session.Limits{Idle: time.Hour, Absolute: time.Hour})}
 	return func() {
 		renew(headers, original)
-		p.Apply(headers, make([]string, p.Len()), &s.Profile, facts)
+		p.Apply(headers, make([]string, p.Len()), &s.Profile, facts, nil)
 	}
 }
 

@@ -66,7 +66,7 @@ type Headers struct {
 	Lines []HeaderLine `json:"lines,omitempty"`
 }
 
-// HeaderLine is a header with a claim about the user.
+// HeaderLine is a header with a claim about the user, or with text of your own.
 type HeaderLine struct {
 	// Header is the header's name, such as `Remote-User`. Names that mean
 	// something to HTTP or to proxies are refused. Required.
@@ -75,8 +75,16 @@ type HeaderLine struct {
 	// Claim is what the header shows: `id`, `email` or another claim; dots lead
 	// into objects and arrays, as in `app_metadata.plan`, and a name with dots of
 	// its own may stand in double quotes. Lists are joined with commas, objects are
-	// JSON. A user without the claim has no such header. Required.
+	// JSON. A user without the claim has no such header. Required, unless Value
+	// is there.
 	Claim string `json:"claim,omitempty"`
+
+	// Value is what the header shows in place of a claim: text with placeholders,
+	// such as `{http.request.host}/{http.auth.user.org_id}`, which are resolved
+	// once for each request that carries an identity. What a claim says is not
+	// resolved again. An unknown placeholder is empty, and a value without any
+	// text is no header.
+	Value string `json:"value,omitempty"`
 }
 
 // parseHeaders reads:
@@ -90,7 +98,7 @@ type HeaderLine struct {
 //		encoding utf8 | percent | rfc2047 | base64url
 //		lists    comma | json
 //		profile
-//		<Header> <claim>
+//		<Header> <claim or text with placeholders>
 //	}
 func (h *Handler) parseHeaders(d *caddyfile.Dispenser) error {
 	if h.Headers == nil {
@@ -129,10 +137,14 @@ func (h *Headers) parseStrip(d *caddyfile.Dispenser) error {
 	return nil
 }
 
+// parseHeaderLine takes what has a brace for a value, since no claim's name has one.
 func parseHeaderLine(d *caddyfile.Dispenser, lines *[]HeaderLine) error {
 	line := HeaderLine{Header: d.Val()}
 	if err := oneArg(d, &line.Claim, checkNotEmpty); err != nil {
 		return err
+	}
+	if hasPlaceholder(line.Claim) {
+		line.Claim, line.Value = "", line.Claim
 	}
 	*lines = append(*lines, line)
 	if err := checkHeaderLines(*lines); err != nil {
@@ -147,16 +159,16 @@ func (h *Headers) newPlan() (*upstream.Plan, error) {
 		Preset: h.Preset, Prefix: h.Prefix, User: h.User, Groups: h.Groups,
 		Strip: h.Strip, Profile: h.Profile, Encoding: h.Encoding, Lists: h.Lists,
 	}
-	for setting, claim := range map[string]string{"user": h.User, "groups": h.Groups} {
+	for _, claim := range []string{h.User, h.Groups} {
 		if hasPlaceholder(claim) {
-			return nil, fmt.Errorf("'%s' is a placeholder; write the name of a claim behind %s, such as email", claim, setting)
+			return nil, fmt.Errorf("'%s' is a placeholder; write the name of a claim, such as email", claim)
 		}
 	}
 	for _, l := range h.Lines {
 		if hasPlaceholder(l.Claim) {
-			return nil, fmt.Errorf("'%s' is a placeholder; write the name of a claim behind %s, such as email", l.Claim, l.Header)
+			return nil, fmt.Errorf("the claim '%s' of %s is a placeholder; write it as the line's value", l.Claim, l.Header)
 		}
-		c.Lines = append(c.Lines, upstream.Line{Header: l.Header, Claim: l.Claim})
+		c.Lines = append(c.Lines, upstream.Line{Header: l.Header, Claim: l.Claim, Value: l.Value})
 	}
 	return upstream.NewPlan(c)
 }

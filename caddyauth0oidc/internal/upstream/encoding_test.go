@@ -110,7 +110,7 @@ func fuzzEncoding(f *testing.F, encoding string) {
 	for _, seed := range []string{"Zoë", "a\r\nb: c", "100%", "%41", "=?utf-8?q?a?=", "a =?x", "ö =? ö", "=??=", " a ", "\xff", "\u2028", strings.Repeat("ö ", 99), "=E2_"} {
 		f.Add(seed)
 	}
-	p := planOf(f, Config{Preset: PresetNone, Encoding: encoding, Lines: []Line{{"X-Claim", "c"}}})
+	p := planOf(f, Config{Preset: PresetNone, Encoding: encoding, Lines: []Line{{Header: "X-Claim", Claim: "c"}}})
 	f.Fuzz(func(t *testing.T, claim string) {
 		extra, err := json.Marshal(map[string]string{"c": claim})
 		if err != nil {

@@ -67,10 +67,12 @@ type Config struct {
 	Lines []Line
 }
 
-// Line is a header with a claim, such as Remote-User with the claim id.
+// Line is a header with a claim, such as Remote-User with the claim id, or with
+// text that the caller expands for each request. It has exactly one of the two.
 type Line struct {
 	Header string
 	Claim  string // as profile.Claim finds it
+	Value  string // as Apply hands it to the function that expands it
 }
 
 // Plan knows the headers that are ours. It is safe for concurrent use.
@@ -79,6 +81,7 @@ type Plan struct {
 	names    []string  // folded, of headers without one of the prefixes
 	initials [256]bool // the bytes that prefixes and names begin with, in either case
 	headers  []header
+	expands  bool                // a header has text to expand
 	subject  bool                // a header needs the user id taken apart
 	encode   func(string) string // nil if values stay as they are
 	text     func(claim any) string
@@ -88,7 +91,7 @@ type Plan struct {
 type header struct {
 	key  string // canonical
 	from source
-	path string // of the claim, if the source is one
+	path string // of the claim, or the text to expand, if the source is one
 }
 
 // NewPlan checks the names once, so that a request finds them ready.
@@ -147,6 +150,9 @@ func (p *Plan) noteInitials() {
 // Len is the number of headers that Apply sets at most.
 func (p *Plan) Len() int { return len(p.headers) }
 
+// Expands reports whether Apply needs a function that expands text.
+func (p *Plan) Expands() bool { return p.expands }
+
 func (p *Plan) add(name string, from source, path string) {
 	p.headers = append(p.headers, header{textproto.CanonicalMIMEHeaderKey(name), from, path})
 	p.subject = p.subject || from.isPartOfUserID()
@@ -171,6 +177,11 @@ func (p *Plan) addLines(lines []Line) error {
 			continue
 		}
 		p.own(line.Header)
+		if line.Value != "" {
+			p.expands = true
+			p.add(line.Header, fromExpanded, line.Value)
+			continue
+		}
 		p.add(line.Header, fields[line.Claim], line.Claim)
 	}
 	return errors.Join(errs...)
@@ -182,8 +193,13 @@ func (p *Plan) checkLine(line Line, own int) error {
 	if err := checkName(line.Header); err != nil {
 		return err
 	}
-	if err := checkClaim(line.Claim); err != nil {
-		return err
+	if line.Claim != "" && line.Value != "" {
+		return errors.New("it has a claim and a value: write one of the two")
+	}
+	if line.Value == "" {
+		if err := checkClaim(line.Claim); err != nil {
+			return err
+		}
 	}
 	for i, other := range p.headers {
 		switch {

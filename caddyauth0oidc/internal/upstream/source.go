@@ -36,6 +36,7 @@ const (
 	fromWholeProfile
 	fromVerifiedEmail
 	fromPreferredUsername
+	fromExpanded
 )
 
 func (s source) isPartOfUserID() bool { return fromStrategy <= s && s <= fromChildUserID }
@@ -87,6 +88,7 @@ type user struct {
 	subject profile.Subject
 	facts   Facts
 	show    func(claim any) string
+	expand  func(text string) string
 	claims  *profile.Claims // nil until a header needs them
 }
 
@@ -132,6 +134,8 @@ func (u *user) text(h *header) string {
 		return u.subject.ChildUserID
 	case fromSessionExpires:
 		return u.expires()
+	case fromExpanded:
+		return u.expand(h.path)
 	case fromWholeProfile:
 		return u.encoded()
 	case fromVerifiedEmail:
