@@ -1,6 +1,9 @@
 package caddyauth0oidc
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // CVE-CAD-09, HDR-24: the operator's placeholders are filled in, and those that a
 // claim or a client's header brings along stay text, through a second directive too.
@@ -50,5 +53,13 @@ func TestHDR_54_ValuesAreForNobodyWhoIsSignedOut(t *testing.T) {
 	w.send(w.browser(), "GET", "/x", map[string]string{"X-Tenant": "evil"})
 	for _, r := range w.app.take() {
 		assertSeen(t, r, map[string]string{"X-Tenant": ""})
+	}
+}
+
+func TestHDR_29_WarningIsInTheLogOnceTheConfigurationIsLoaded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSettings("headers {\nRemote-User nickname\n}"))
+	if n := strings.Count(w.logs(), `"header":"Remote-User","claim":"nickname"`); n != 1 {
+		t.Errorf("%d warnings", n)
 	}
 }
