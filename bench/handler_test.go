@@ -25,6 +25,7 @@ func handlerOperations() []operation {
 		{name: "handler with 12 headers", prepare: serving(Directive(12), one(smallCookie)), floor: noopHandler},
 		{name: "handler with 12 headers, another session each time", prepare: serving(Directive(12), manyCookies), floor: noopHandler},
 		{name: "handler with the preset", prepare: serving(Directive(Preset), one(smallCookie)), floor: noopHandler},
+		{name: "handler with a line of two placeholders", prepare: serving(directive([]Header{{"X-Tenant", "{http.request.host}/{http.auth.user.connection}"}}, nil), one(smallCookie)), floor: noopHandler},
 		{name: "handler with two lines of custom claims", prepare: serving(directive(customHeaders, nil), one(customCookie)), floor: noopHandler},
 		{name: "handler with two lines of custom claims, another session each time", prepare: serving(directive(customHeaders, nil), manyCustomCookies), floor: noopHandler},
 	}
