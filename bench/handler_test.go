@@ -29,6 +29,7 @@ func handlerOperations() []operation {
 		{name: "handler with two rules", prepare: serving(ruled(Directive(12)), one(smallCookie)), floor: noopHandler},
 		{name: "handler with an assertion", prepare: serving(asserting(4), one(smallCookie)), floor: noopHandler},
 		{name: "handler with a bearer token seen before", prepare: callingWithToken, floor: noopHandler},
+		{name: "handler with a line of two placeholders", prepare: serving(directive([]Header{{"X-Tenant", "{http.request.host}/{http.auth.user.connection}"}}, nil), one(smallCookie)), floor: noopHandler},
 		{name: "handler with two lines of custom claims", prepare: serving(directive(customHeaders, nil), one(customCookie)), floor: noopHandler},
 		{name: "handler with two lines of custom claims, another session each time", prepare: serving(directive(customHeaders, nil), manyCustomCookies), floor: noopHandler},
 	}

@@ -45,7 +45,9 @@ func headerOperations() []operation {
 		{name: "strip forged headers", prepare: strippingHeaders(http.Header{
 			"X-Auth0-User-Id": {"auth0|admin"}, "X_auth0_email": {"admin@example.com"}, "Connection": {"X-Auth0-Name"},
 		}), floor: "copy a browser's headers"},
-		{name: "apply headers", prepare: applyingHeaders, floor: "copy a browser's headers"},
+		{name: "apply headers", prepare: applyingHeaders(upstream.Config{}), floor: "copy a browser's headers"},
+		{name: "apply headers percent-encoded", prepare: applyingHeaders(upstream.Config{Encoding: upstream.EncodingPercent}), floor: "copy a browser's headers"},
+		{name: "apply headers of another proxy", prepare: applyingHeaders(upstream.Config{Preset: upstream.PresetRemoteUser}), floor: "copy a browser's headers"},
 		{name: "sign an assertion", prepare: signing},
 	}
 }
@@ -53,7 +55,7 @@ func headerOperations() []operation {
 // strippingHeaders has to put what was stripped back for the next time.
 func strippingHeaders(forged http.Header) func(testing.TB) func() {
 	return func(tb testing.TB) func() {
-		p, r := newPlan(tb), browserRequest()
+		p, r := planOf(tb, upstream.Config{}), browserRequest()
 		maps.Copy(r.Header, forged)
 		original := maps.Clone(r.Header)
 		return func() {
@@ -65,13 +67,15 @@ func strippingHeaders(forged http.Header) func(testing.TB) func() {
 	}
 }
 
-func applyingHeaders(tb testing.TB) func() {
-	p, original, headers := newPlan(tb), browserRequest().Header, make(http.Header)
-	s := newSession(tb, newMint(tb), 0)
-	facts := upstream.Facts{Expires: s.Expires(session.Limits{Idle: time.Hour, Absolute: time.Hour})}
-	return func() {
-		renew(headers, original)
-		p.Apply(headers, make([]string, p.Len()), &s.Profile, facts)
+func applyingHeaders(c upstream.Config) func(testing.TB) func() {
+	return func(tb testing.TB) func() {
+		p, original, headers := planOf(tb, c), browserRequest().Header, make(http.Header)
+		s := newSession(tb, newMint(tb), 0)
+		facts := upstream.Facts{Expires: s.Expires(session.Limits{Idle: time.Hour, Absolute: time.Hour})}
+		return func() {
+			renew(headers, original)
+			p.Apply(headers, make([]string, p.Len()), &s.Profile, facts, nil)
+		}
 	}
 }
 
@@ -106,9 +110,9 @@ func renew(to, from http.Header) {
 	maps.Copy(to, from)
 }
 
-func newPlan(tb testing.TB) *upstream.Plan {
+func planOf(tb testing.TB, c upstream.Config) *upstream.Plan {
 	tb.Helper()
-	p, err := upstream.NewPlan(upstream.Config{})
+	p, err := upstream.NewPlan(c)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -191,6 +191,12 @@ func adaptNothingIsZero(t *testing.T, path string, v reflect.Value) {
 		t.Errorf("%s is not set", path)
 		return
 	}
+	if line, ok := v.Interface().(HeaderLine); ok { // has a claim or a value
+		if line.Header == "" || (line.Claim == "") == (line.Value == "") {
+			t.Errorf("%s is %+v", path, line)
+		}
+		return
+	}
 	switch v.Kind() {
 	case reflect.Pointer:
 		adaptNothingIsZero(t, path, v.Elem())
@@ -369,11 +375,12 @@ func TestImpossibleSettingsAreRefusedWhenTheConfigurationIsLoaded(t *testing.T) 
 		{"unauthenticated", "unauthenticated", []string{"unauthenticated", `"deny"`}},
 		{"prefix", "prefix", []string{"prefix", `"/auth/"`}},
 		{"header prefix", "headers: checking the header prefix", []string{"headers", `{"prefix":"X-Forwarded-"}`}},
-		{"header preset", "write auth0 or none", []string{"headers", `{"preset":"remote_user"}`}},
+		{"header preset", "write one of auth0", []string{"headers", `{"preset":"kerberos"}`}},
 		{"header of the proxy", "write a name of your own", []string{"headers", `{"lines":[{"header":"X-Forwarded-For","claim":"id"}]}`}},
 		{"header without a name", "write a name", []string{"headers", `{"lines":[{"claim":"id"}]}`}},
 		{"header without a claim", "write the name of one", []string{"headers", `{"preset":"none","lines":[{"header":"X-User"}]}`}},
-		{"header with a placeholder", "is a placeholder; write the name of a claim", []string{"headers", `{"lines":[{"header":"X-User","claim":"{env.TEST_SHORT}"}]}`}},
+		{"header with a placeholder", "is a placeholder; write it as the line's value", []string{"headers", `{"lines":[{"header":"X-User","claim":"{env.TEST_SHORT}"}]}`}},
+		{"header with claim and value", "write one of the two", []string{"headers", `{"lines":[{"header":"X-User","claim":"id","value":"{env.TEST_SHORT}"}]}`}},
 		{"header twice", "another line sets X-User", []string{"headers", `{"lines":[{"header":"X-User","claim":"id"},{"header":"x_user","claim":"email"}]}`}},
 		{"header of the preset", "X-Auth0-Email is among", []string{"headers", `{"lines":[{"header":"X_AUTH0_EMAIL","claim":"name"}]}`}},
 		{"lines as an object", "cannot unmarshal", []string{"headers", `{"lines":{"X-User":"id"}}`}},

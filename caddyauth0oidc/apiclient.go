@@ -96,20 +96,19 @@ func (h *Handler) judgeToken(r *http.Request, token string) (*verifiedToken, *re
 
 // judgeClient asks of whoever the token is for what is asked of those who sign in.
 func (h *Handler) judgeClient(o origin, client *verifiedToken) *refusal {
-	f := &refusal{status: http.StatusForbidden, bearer: h.bearerChallenge(o, "")}
-	f.cause = h.admits(client.profile, client.IsMachine())
-	switch {
-	case errors.Is(f.cause, policy.ErrContext):
-		f.code, f.status = codeStepUpRequired, http.StatusUnauthorized
-		f.bearer += h.demand().challenge()
-		return f
-	case f.cause != nil:
-		f.code = codeConnectionMismatch
-		return f
+	refused := func(code string, cause error) *refusal {
+		return &refusal{code: code, status: http.StatusForbidden, cause: cause, bearer: h.bearerChallenge(o, "")}
 	}
-	if f.cause = h.rules.Judge(client.profile); f.cause != nil {
-		f.code = codeForbidden
+	switch err := h.admits(client.profile, client.IsMachine()); {
+	case errors.Is(err, policy.ErrContext): // RFC 9470 section 3
+		f := refused(codeStepUpRequired, err)
+		f.status, f.bearer = http.StatusUnauthorized, f.bearer+h.demand().challenge()
 		return f
+	case err != nil:
+		return refused(codeConnectionMismatch, err)
+	}
+	if err := h.rules.Judge(client.profile); err != nil {
+		return refused(codeForbidden, err)
 	}
 	return nil
 }

@@ -49,13 +49,24 @@ func (v *visit) restore(r *http.Request) {
 	if plan == nil {
 		return
 	}
-	plan.Apply(r.Header, v.valuesFor(plan), v.identity.profile, v.identity.facts)
+	plan.Apply(r.Header, v.valuesFor(plan), v.identity.profile, v.identity.facts, expander(r, plan))
 	if v.applied == nil {
 		v.applied = v.usualPlans[:0]
 	}
 	if !slices.Contains(v.applied, plan) {
 		v.applied = append(v.applied, plan)
 	}
+}
+
+// expander gives the function that fills in the placeholders of lines, or nil if no
+// line has one. What it fills in is not looked at again: a claim that reads like a
+// placeholder is text. A placeholder that is unknown is empty.
+func expander(r *http.Request, plan *upstream.Plan) func(string) string {
+	if !plan.Expands() {
+		return nil
+	}
+	replacer := replacerOf(r)
+	return func(text string) string { return replacer.ReplaceAll(text, "") }
 }
 
 // valuesFor gives an array for the values of the plan's headers, which no other plan

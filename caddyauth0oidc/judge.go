@@ -103,7 +103,7 @@ func checkHeaderPrefix(prefix string) error {
 }
 
 func checkHeaderPreset(preset string) error {
-	return oneOf(preset, []string{upstream.PresetAuth0, upstream.PresetNone})
+	return oneOf(preset, upstream.Presets())
 }
 
 // checkHeaderLines compares lines with each other. The headers that are set

@@ -231,41 +231,6 @@ type Cookie struct {
 	SameSite string `json:"same_site,omitempty"`
 }
 
-// Headers says under which names the profile reaches the upstream.
-type Headers struct {
-	// Preset are the headers to begin with: `auth0` for one header for each
-	// member of the user's profile, `none` for no others than `profile` and
-	// `lines` add. Default: `auth0`.
-	Preset string `json:"preset,omitempty"`
-
-	// Prefix begins the name of every header of the preset. Headers of the
-	// client that begin with it, in any spelling, are removed, with the preset
-	// `none` as well. Default: `X-Auth0-`.
-	Prefix string `json:"prefix,omitempty"`
-
-	// Profile adds the header `<prefix>Profile`, the whole profile as base64url
-	// JSON without padding. Default: false.
-	Profile bool `json:"profile,omitempty"`
-
-	// Lines are headers of your own choice, each of another name than the rest.
-	// Headers of the client with their names, in any spelling, are removed.
-	// Default: none.
-	Lines []HeaderLine `json:"lines,omitempty"`
-}
-
-// HeaderLine is a header with a claim about the user.
-type HeaderLine struct {
-	// Header is the header's name, such as `Remote-User`. Names that mean
-	// something to HTTP or to proxies are refused. Required.
-	Header string `json:"header,omitempty"`
-
-	// Claim is what the header shows: `id`, `email` or another claim; dots lead
-	// into objects and arrays, as in `app_metadata.plan`, and a name with dots of
-	// its own may stand in double quotes. Lists are joined with commas, objects are
-	// JSON. A user without the claim has no such header. Required.
-	Claim string `json:"claim,omitempty"`
-}
-
 // Logout says how the tenant's session is ended.
 type Logout struct {
 	// Strategy is the tenant's logout endpoint: `oidc` for /oidc/logout, `v2`

@@ -62,6 +62,7 @@ func (h *Handler) warn() {
 		h.logger.Warn("with a cookie domain the cookies have no __Host- prefix: every host below it can set a session, "+
 			"its own in place of the user's too", zap.String("domain", domain))
 	}
+	h.Headers.warn(h.logger)
 }
 
 // identify gives the handler a key that is the same after a reload, and on

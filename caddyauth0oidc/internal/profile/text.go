@@ -22,6 +22,19 @@ func Text(claim any) string {
 			return s
 		}
 	}
+	return jsonText(claim)
+}
+
+// TextWithJSONLists is Text but for arrays, which are compact JSON whatever they
+// hold. An empty one is nothing, as with Text.
+func TextWithJSONLists(claim any) string {
+	if list, ok := claim.([]any); ok && len(list) > 0 {
+		return jsonText(list)
+	}
+	return Text(claim)
+}
+
+func jsonText(claim any) string {
 	encoded, err := compact(claim)
 	if claim == nil || err != nil {
 		return ""

@@ -17,14 +17,17 @@ type Facts struct {
 // absent, whoever set it before. Claims are text here: a placeholder in one
 // is passed on as it stands.
 //
+// expand gives what the text of a line stands for. It is asked once for each such
+// line, and may be nil if p.Expands is false.
+//
 // values is the array of this request: at least p.Len() long, and never shared
 // between requests, because Caddy's header directives edit values in place.
 //
 // The map is never replaced by a larger one, although its growth is most of
 // the cost: handlers before this one may have made shallow copies of the request,
 // which Caddy's placeholders keep looking at.
-func (p *Plan) Apply(h http.Header, values []string, prof *profile.Profile, facts Facts) {
-	u := user{Profile: prof, facts: facts}
+func (p *Plan) Apply(h http.Header, values []string, prof *profile.Profile, facts Facts, expand func(string) string) {
+	u := user{Profile: prof, facts: facts, show: p.text, expand: expand}
 	if p.subject {
 		u.subject = profile.ParseSubject(prof.UserID)
 	}
@@ -34,6 +37,9 @@ func (p *Plan) Apply(h http.Header, values []string, prof *profile.Profile, fact
 		if value == "" {
 			delete(h, one.key)
 			continue
+		}
+		if p.encode != nil && !one.from.isPlain() {
+			value = p.encode(value)
 		}
 		values[i] = value
 		h[one.key] = values[i : i+1 : i+1]

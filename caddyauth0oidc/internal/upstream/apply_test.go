@@ -25,7 +25,7 @@ func childUser() *profile.Profile {
 
 // applied makes the array of values, as the caller does for each request.
 func applied(p *Plan, h http.Header, user *profile.Profile, facts Facts) {
-	p.Apply(h, make([]string, p.Len()), user, facts)
+	p.Apply(h, make([]string, p.Len()), user, facts, nil)
 }
 
 var expires = time.Date(2026, 3, 1, 12, 30, 0, 5, time.FixedZone("CET", 3600))

@@ -220,14 +220,17 @@ func TestHeaderOfTheAssertionIsOneOfOurs(t *testing.T) {
 		t.Errorf("left: %v", r.Header)
 	}
 	for text, want := range map[string][]string{"a.b.c": {"a.b.c"}, "": nil} {
-		h := http.Header{"Signed-User": {"evil"}}
-		if p.Apply(h, make([]string, p.Len()), new(profile.Profile), Facts{Assertion: text}); !slices.Equal(h["Signed-User"], want) {
-			t.Errorf("%q is sent as %q", text, h)
+		for _, encoding := range Encodings() {
+			h := http.Header{"Signed-User": {"evil"}}
+			applied(planOf(t, Config{Assertion: "Signed-User", Encoding: encoding}), h, new(profile.Profile), Facts{Assertion: text})
+			if !slices.Equal(h["Signed-User"], want) {
+				t.Errorf("%s: %q is sent as %q", encoding, text, h)
+			}
 		}
 	}
 	for _, c := range []Config{
 		{Assertion: "X-Auth0-Email"}, {Assertion: "x_auth0_email"}, {Assertion: "Authorization"}, {Assertion: "Sec-User"}, {Assertion: "a b"},
-		{Assertion: "X-Auth0-Profile", Profile: true}, {Assertion: "Signed-User", Lines: []Line{{"signed_user", "email"}}},
+		{Assertion: "X-Auth0-Profile", Profile: true}, {Assertion: "Signed-User", Lines: []Line{{Header: "signed_user", Claim: "email"}}},
 	} {
 		if _, err := NewPlan(c); err == nil {
 			t.Errorf("%+v is accepted", c)

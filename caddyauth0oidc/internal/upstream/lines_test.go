@@ -26,7 +26,7 @@ func TestLineShowsTheTextOfItsClaim(t *testing.T) {
 		"gone": "", "app_metadata.n": "", "blank": "", "empty": "", "sub.x": "",
 	} {
 		h := http.Header{"X-Shown": {"left by somebody"}}
-		applied(planOf(t, Config{Preset: PresetNone, Lines: []Line{{"X-Shown", claim}}}), h, user, Facts{Expires: expires})
+		applied(planOf(t, Config{Preset: PresetNone, Lines: []Line{{Header: "X-Shown", Claim: claim}}}), h, user, Facts{Expires: expires})
 		wanted := http.Header{}
 		if want != "" {
 			wanted["X-Shown"] = []string{want}
@@ -37,13 +37,39 @@ func TestLineShowsTheTextOfItsClaim(t *testing.T) {
 	}
 }
 
+func TestHDR_22_ListsAreShownAsTheOperatorChose(t *testing.T) {
+	t.Parallel()
+	user := &profile.Profile{UserID: "auth0|a", Extra: json.RawMessage(`{"a":["x,admin","100%",1,true],"b":[],"c":[{"d":"<x>"}],"e":"x,y","f":["a\r\nb"],"g":[""],"h":{}}`)}
+	for _, test := range []struct{ claim, comma, json string }{
+		{"a", "x%2Cadmin,100%25,1,true", `["x,admin","100%",1,true]`},
+		{"b", "", ""},
+		{"c", `[{"d":"<x>"}]`, `[{"d":"<x>"}]`},
+		{"e", "x,y", "x,y"},
+		{"f", "a\ufffd\ufffdb", `["a\r\nb"]`},
+		{"g", "", `[""]`},
+		{"h", "{}", "{}"},
+		{"gone", "", ""},
+	} {
+		for lists, want := range map[string]string{"": test.comma, ListsComma: test.comma, ListsJSON: test.json} {
+			h := http.Header{}
+			applied(planOf(t, Config{Preset: PresetNone, Lists: lists, Lines: []Line{{Header: "X-Shown", Claim: test.claim}}}), h, user, Facts{})
+			if got := h.Get("X-Shown"); got != want || len(h) > 0 != (want != "") {
+				t.Errorf("lists %q shows %s as %q, want %q", lists, test.claim, got, want)
+			}
+		}
+	}
+	if _, err := NewPlan(Config{Lists: "semicolon"}); err == nil {
+		t.Error("an unknown form was accepted")
+	}
+}
+
 // The way without decoding must not answer otherwise than the one with it.
 func TestFieldsReadAsTheClaimsOfTheirName(t *testing.T) {
 	t.Parallel()
 	for _, user := range []*profile.Profile{childUser(), {UserID: "samlp|acme|a,b"}, {UserID: "m@clients", EmailVerified: "true"}} {
 		for claim := range fields {
 			h := http.Header{}
-			applied(planOf(t, Config{Preset: PresetNone, Lines: []Line{{"X-Shown", claim}}}), h, user, Facts{})
+			applied(planOf(t, Config{Preset: PresetNone, Lines: []Line{{Header: "X-Shown", Claim: claim}}}), h, user, Facts{})
 			value, _ := user.Claim(claim)
 			if want := profile.Text(value); h.Get("X-Shown") != want {
 				t.Errorf("%s of %s: got %q, want %q", claim, user.UserID, h.Get("X-Shown"), want)
@@ -52,10 +78,40 @@ func TestFieldsReadAsTheClaimsOfTheirName(t *testing.T) {
 	}
 }
 
+// CVE-CAD-09: what comes of a line's text is not expanded again, whatever it says.
+func TestCVE_CAD_09_TextOfALineIsExpandedOnce(t *testing.T) {
+	t.Parallel()
+	results := map[string]string{
+		"{a}/{b}": "{http.request.cookie.S}", "{line}": "a\r\nX-Auth0-Role: admin", "{spaces}": " x ", "{none}": "", "{blank}": "  ", "{text}": "Zoë",
+	}
+	var asked []string
+	expand := func(text string) string {
+		asked = append(asked, text)
+		return results[text]
+	}
+	var lines []Line
+	for i, text := range []string{"{a}/{b}", "{line}", "{spaces}", "{none}", "{blank}", "{text}"} {
+		lines = append(lines, Line{Header: "X-" + strconv.Itoa(i), Value: text})
+	}
+	p := planOf(t, Config{Preset: PresetNone, Encoding: EncodingPercent, Lines: append(lines, Line{Header: "X-User", Claim: "id"})})
+	h := http.Header{"X-3": {"forged"}, "X-4": {"forged"}}
+	p.Apply(h, make([]string, p.Len()), childUser(), Facts{}, expand)
+	want := http.Header{
+		"X-0": {"{http.request.cookie.S}"}, "X-1": {"a%EF%BF%BD%EF%BF%BDX-Auth0-Role: admin"}, "X-2": {"x"}, "X-5": {"Zo%C3%AB"},
+		"X-User": {childUser().UserID},
+	}
+	if !reflect.DeepEqual(h, want) || !p.Expands() || len(asked) != 6 {
+		t.Errorf("got %v, asked for %q", h, asked)
+	}
+	if planOf(t, Config{}).Expands() {
+		t.Error("a plan without such a line wants to expand")
+	}
+}
+
 func TestLinesStandBesideThePreset(t *testing.T) {
 	t.Parallel()
 	user := &profile.Profile{UserID: "auth0|a", Email: "a@example.com", Extra: json.RawMessage(`{"plan":"gold"}`)}
-	lines := []Line{{"remote_user", "id"}, {"X-Auth0-Plan", "plan"}, {"X-Email", "email"}, {"X-Mail", "email"}}
+	lines := []Line{{Header: "remote_user", Claim: "id"}, {Header: "X-Auth0-Plan", Claim: "plan"}, {Header: "X-Email", Claim: "email"}, {Header: "X-Mail", Claim: "email"}}
 	for preset, want := range map[string]http.Header{
 		PresetAuth0: {
 			"X-Auth0-User-Id": {"auth0|a"}, "X-Auth0-Email": {"a@example.com"}, "X-Auth0-Strategy": {"auth0"},
@@ -87,12 +143,12 @@ func TestSeveralClaimsAreDecodedOnce(t *testing.T) {
 	cost := func(claims ...string) float64 {
 		var lines []Line
 		for i, claim := range claims {
-			lines = append(lines, Line{"X-" + strconv.Itoa(i), claim})
+			lines = append(lines, Line{Header: "X-" + strconv.Itoa(i), Claim: claim})
 		}
 		p, h := planOf(t, Config{Preset: PresetNone, Lines: lines}), http.Header{}
 		values := make([]string, p.Len())
-		p.Apply(h, values, user, Facts{})
-		return testing.AllocsPerRun(100, func() { p.Apply(h, values, user, Facts{}) })
+		p.Apply(h, values, user, Facts{}, nil)
+		return testing.AllocsPerRun(100, func() { p.Apply(h, values, user, Facts{}, nil) })
 	}
 	if one, four := cost("a"), cost("a", "b", "c.d", "e"); one == 0 || four > one {
 		t.Errorf("%v allocations for one claim, %v for four", one, four)
@@ -105,9 +161,9 @@ func TestRememberedClaimsCostTheirText(t *testing.T) {
 	user, h := childUser(), http.Header{}
 	user.Extra = json.RawMessage(`{"app_metadata":{"plan":"gold"},"https://acme.com/roles":["a","b"]}`)
 	user.Remember()
-	p := planOf(t, Config{Preset: PresetNone, Lines: []Line{{"X-Plan", "app_metadata.plan"}, {"X-Roles", "https://acme.com/roles"}}})
+	p := planOf(t, Config{Preset: PresetNone, Lines: []Line{{Header: "X-Plan", Claim: "app_metadata.plan"}, {Header: "X-Roles", Claim: "https://acme.com/roles"}}})
 	values := make([]string, p.Len())
-	if n := testing.AllocsPerRun(100, func() { p.Apply(h, values, user, Facts{}) }); n > 2 {
+	if n := testing.AllocsPerRun(100, func() { p.Apply(h, values, user, Facts{}, nil) }); n > 2 {
 		t.Errorf("%v allocations, want 2", n)
 	}
 	if want := (http.Header{"X-Plan": {"gold"}, "X-Roles": {"a,b"}}); !reflect.DeepEqual(h, want) {
@@ -118,10 +174,10 @@ func TestRememberedClaimsCostTheirText(t *testing.T) {
 // twelveLines are those of an operator who knows what the application reads.
 func twelveLines() []Line {
 	return []Line{
-		{"X-User-Id", "id"}, {"Remote-User", "email"}, {"Remote-Name", "name"}, {"Remote-Email", "email"},
-		{"X-Nickname", "nickname"}, {"X-Given-Name", "given_name"}, {"X-Family-Name", "family_name"},
-		{"X-Email-Verified", "email_verified"}, {"X-Organization", "org_name"}, {"X-Connection", "connection"},
-		{"X-Child-User", "child_user"}, {"X-Child-User-Id", "child_user_id"},
+		{Header: "X-User-Id", Claim: "id"}, {Header: "Remote-User", Claim: "email"}, {Header: "Remote-Name", Claim: "name"}, {Header: "Remote-Email", Claim: "email"},
+		{Header: "X-Nickname", Claim: "nickname"}, {Header: "X-Given-Name", Claim: "given_name"}, {Header: "X-Family-Name", Claim: "family_name"},
+		{Header: "X-Email-Verified", Claim: "email_verified"}, {Header: "X-Organization", Claim: "org_name"}, {Header: "X-Connection", Claim: "connection"},
+		{Header: "X-Child-User", Claim: "child_user"}, {Header: "X-Child-User-Id", Claim: "child_user_id"},
 	}
 }
 
@@ -137,8 +193,8 @@ func TestSettingHeadersAllocatesNextToNothing(t *testing.T) {
 	} {
 		p, user, h := planOf(t, test.config), childUser(), http.Header{}
 		values := make([]string, p.Len())
-		p.Apply(h, values, user, Facts{Expires: expires})
-		if n := testing.AllocsPerRun(100, func() { p.Apply(h, values, user, Facts{Expires: expires}) }); n > test.most {
+		p.Apply(h, values, user, Facts{Expires: expires}, nil)
+		if n := testing.AllocsPerRun(100, func() { p.Apply(h, values, user, Facts{Expires: expires}, nil) }); n > test.most {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
@@ -152,14 +208,14 @@ func BenchmarkApply(b *testing.B) {
 		{"the preset", Config{}},
 		{"twelve lines", Config{Preset: PresetNone, Lines: twelveLines()}},
 		{"the preset and twelve lines", Config{Lines: twelveLines()}},
-		{"two of other claims", Config{Preset: PresetNone, Lines: []Line{{"X-Roles", "https://acme.com/roles"}, {"X-Plan", "app_metadata.plan"}}}},
+		{"two of other claims", Config{Preset: PresetNone, Lines: []Line{{Header: "X-Roles", Claim: "https://acme.com/roles"}, {Header: "X-Plan", Claim: "app_metadata.plan"}}}},
 	} {
 		b.Run(bm.name, func(b *testing.B) {
 			p, user, h := planOf(b, bm.config), childUser(), http.Header{}
 			b.ReportAllocs()
 			for b.Loop() {
 				clear(h)
-				p.Apply(h, make([]string, p.Len()), user, Facts{Expires: expires})
+				p.Apply(h, make([]string, p.Len()), user, Facts{Expires: expires}, nil)
 			}
 		})
 	}
@@ -171,13 +227,14 @@ func FuzzLines(f *testing.F) {
 	f.Add("X-User", "Remote_User", "none")
 	f.Add("X-Auth0-Plan", "x_auth0_plan", "auth0")
 	f.Add("x-auth0", "OIDC_CLAIM_sub", "")
+	f.Add("Remote_User", "X-Forwarded-User", "oauth2_proxy")
 	f.Fuzz(func(t *testing.T, first, second, preset string) {
 		p, err := NewPlan(Config{Preset: preset, Profile: true, Lines: linesOf(first, second)})
 		if err != nil {
 			return
 		}
 		h := http.Header{}
-		applied(p, h, childUser(), Facts{Expires: expires})
+		applied(p, h, verifiedUser(), Facts{Expires: expires})
 		seen := map[string]bool{}
 		for name := range h {
 			if variable := cgi(name); seen[variable] {

@@ -32,16 +32,24 @@ func checkPrefix(prefix string) error {
 	if len(prefix) > maxPrefix {
 		return fmt.Errorf("it has %d bytes: write at most %d", len(prefix), maxPrefix)
 	}
-	folded := fold(prefix)
-	for _, name := range standard {
-		if begins(name, folded) {
-			return fmt.Errorf("it would remove %s from every request: write a prefix of your own such as %q", name, DefaultPrefix)
-		}
+	if name := covered(prefix); name != "" {
+		return fmt.Errorf("it would remove %s from every request: write a prefix of your own such as %q", name, DefaultPrefix)
 	}
 	if begins(prefix, browsers) {
 		return fmt.Errorf("names that begin with Sec- belong to browsers: write a prefix of your own such as %q", DefaultPrefix)
 	}
 	return nil
+}
+
+// covered gives a standard header whose name begins with the prefix.
+func covered(prefix string) string {
+	folded := fold(prefix)
+	for _, name := range standard {
+		if begins(name, folded) {
+			return name
+		}
+	}
+	return ""
 }
 
 func checkName(name string) error {
@@ -54,13 +62,21 @@ func checkName(name string) error {
 	if begins(name, browsers) {
 		return fmt.Errorf("names that begin with Sec- belong to browsers: write a name of your own such as %q", DefaultPrefix+"User-Id")
 	}
+	if reserved := standardName(name); reserved != "" {
+		return fmt.Errorf("%s belongs to HTTP or to the proxy: write a name of your own such as %q", reserved, DefaultPrefix+"User-Id")
+	}
+	return nil
+}
+
+// standardName gives the standard header that an application may take for this one.
+func standardName(name string) string {
 	folded := fold(name)
 	for _, reserved := range standard {
 		if len(reserved) == len(folded) && begins(reserved, folded) {
-			return fmt.Errorf("%s belongs to HTTP or to the proxy: write a name of your own such as %q", reserved, DefaultPrefix+"User-Id")
+			return reserved
 		}
 	}
-	return nil
+	return ""
 }
 
 func plain(name string) bool {

@@ -45,8 +45,10 @@ func (p *Plan) owns(name string) bool {
 	if name == "" || !p.initials[name[0]] { // so that most names cost one look
 		return false
 	}
-	if begins(name, p.prefix) {
-		return true
+	for _, prefix := range p.prefixes {
+		if begins(name, prefix) {
+			return true
+		}
 	}
 	for _, owned := range p.names {
 		if len(name) == len(owned) && begins(name, owned) {

@@ -7,26 +7,48 @@ import (
 	"fmt"
 	"net/textproto"
 	"strings"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/profile"
 )
 
 // DefaultPrefix begins the names of the headers if the configuration sets none.
 const DefaultPrefix = "X-Auth0-"
 
-// The presets.
+// The presets. Of those after PresetNone, a line takes the place of a header of its
+// name, and the e-mail address is shown only if it is verified, because no header
+// beside it would say that it is not.
 const (
-	PresetAuth0 = "auth0" // the normalized user profile, the default
-	PresetNone  = "none"  // nothing but the lines
+	PresetAuth0       = "auth0"        // the normalized user profile, the default
+	PresetNone        = "none"         // nothing but the lines
+	PresetRemoteUser  = "remote_user"  // Remote-User and its like
+	PresetOAuth2Proxy = "oauth2_proxy" // X-Forwarded-User and its like
+	PresetGrafana     = "grafana"      // X-WEBAUTH-USER and its like
+)
+
+// The forms of arrays.
+const (
+	ListsComma = "comma" // joined with commas, those inside as %2C
+	ListsJSON  = "json"  // compact JSON
 )
 
 // Config says which headers are ours.
 type Config struct {
-	// Preset is PresetAuth0 or PresetNone. Default: PresetAuth0.
+	// Preset is one of the presets. Default: PresetAuth0.
 	Preset string
 
-	// Prefix begins the name of every header of the preset. Every header of the
+	// Prefix begins the name of every header of PresetAuth0. Every header of the
 	// client that begins with it is removed, under every preset. Default:
 	// DefaultPrefix.
 	Prefix string
+
+	// User and Groups are the claims that the presets with a header for the user
+	// and one for the groups show there. Defaults: id and groups.
+	User, Groups string
+
+	// Strip are names of further headers that are removed from the client's
+	// request, beginnings of names with a star behind them, such as
+	// X-Remote-*, and Known.
+	Strip []string
 
 	// Profile adds the header <prefix>Profile, the whole profile as base64url
 	// JSON without padding.
@@ -36,31 +58,45 @@ type Config struct {
 	// the rest. Default: none.
 	Assertion string
 
+	// Encoding is one of the encodings, for all values but that of Profile, which
+	// is base64url already, the assertion, and the time at which the session
+	// ends. Default:
+	// EncodingUTF8.
+	Encoding string
+
+	// Lists is how arrays are shown: ListsComma or ListsJSON. Default: ListsComma.
+	Lists string
+
 	// Lines are headers of the operator's own, each of another name than the
-	// rest. The client's copies are removed too.
+	// rest, unless the preset gives way to them. The client's copies are removed too.
 	Lines []Line
 }
 
-// Line is a header with a claim, such as Remote-User with the claim id.
+// Line is a header with a claim, such as Remote-User with the claim id, or with
+// text that the caller expands for each request. It has exactly one of the two.
 type Line struct {
 	Header string
 	Claim  string // as profile.Claim finds it
+	Value  string // as Apply hands it to the function that expands it
 }
 
 // Plan knows the headers that are ours. It is safe for concurrent use.
 type Plan struct {
-	prefix   string    // folded
-	names    []string  // folded, those without the prefix
-	initials [256]bool // the bytes that prefix and names begin with, in either case
+	prefixes []string  // folded, the operator's first
+	names    []string  // folded, of headers without one of the prefixes
+	initials [256]bool // the bytes that prefixes and names begin with, in either case
 	headers  []header
-	subject  bool // a header needs the user id taken apart
+	expands  bool                // a header has text to expand
+	subject  bool                // a header needs the user id taken apart
+	encode   func(string) string // nil if values stay as they are
+	text     func(claim any) string
 }
 
 // header is one that Apply sets.
 type header struct {
 	key  string // canonical
 	from source
-	path string // of the claim, if the source is one
+	path string // of the claim, or the text to expand, if the source is one
 }
 
 // NewPlan checks the names once, so that a request finds them ready.
@@ -72,15 +108,20 @@ func NewPlan(c Config) (*Plan, error) {
 	if err := checkPrefix(prefix); err != nil {
 		return nil, fmt.Errorf("checking the header prefix %q: %w", prefix, err)
 	}
-	p := &Plan{prefix: fold(prefix)}
-	switch c.Preset {
-	case "", PresetAuth0:
-		for _, one := range auth0 {
-			p.add(prefix+one.suffix, one.from, "")
-		}
-	case PresetNone:
-	default:
-		return nil, fmt.Errorf("there is no preset %q: write %s or %s", c.Preset, PresetAuth0, PresetNone)
+	encode, err := encoderOf(c.Encoding)
+	if err != nil {
+		return nil, err
+	}
+	text, err := textOf(c.Lists)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{prefixes: []string{fold(prefix)}, encode: encode, text: text}
+	if err := p.addPreset(c, prefix); err != nil {
+		return nil, err
+	}
+	if err := p.addStrip(c.Strip); err != nil {
+		return nil, err
 	}
 	if c.Profile {
 		p.add(prefix+"Profile", fromWholeProfile, "")
@@ -93,19 +134,48 @@ func NewPlan(c Config) (*Plan, error) {
 			return nil, fmt.Errorf("checking the header name %q: %w", c.Assertion, err)
 		}
 	}
-	for _, folded := range append(p.names, p.prefix) {
-		letter := folded[0]
-		p.initials[letter], p.initials[letter-'a'+'A'] = true, true
-	}
+	p.noteInitials()
 	return p, nil
+}
+
+func textOf(lists string) (func(any) string, error) {
+	switch lists {
+	case "", ListsComma:
+		return profile.Text, nil
+	case ListsJSON:
+		return profile.TextWithJSONLists, nil
+	}
+	return nil, fmt.Errorf("lists cannot be %q: write %s or %s", lists, ListsComma, ListsJSON)
+}
+
+func (p *Plan) noteInitials() {
+	for _, all := range [...][]string{p.prefixes, p.names} {
+		for _, folded := range all {
+			letter := folded[0]
+			p.initials[letter], p.initials[letter-'a'+'A'] = true, true
+		}
+	}
 }
 
 // Len is the number of headers that Apply sets at most.
 func (p *Plan) Len() int { return len(p.headers) }
 
+// Expands reports whether Apply needs a function that expands text.
+func (p *Plan) Expands() bool { return p.expands }
+
 func (p *Plan) add(name string, from source, path string) {
 	p.headers = append(p.headers, header{textproto.CanonicalMIMEHeaderKey(name), from, path})
 	p.subject = p.subject || from.isPartOfUserID()
+}
+
+// own has the client's copies of a header removed.
+func (p *Plan) own(name string) {
+	for _, prefix := range p.prefixes {
+		if begins(name, prefix) {
+			return
+		}
+	}
+	p.names = append(p.names, fold(name))
 }
 
 func (p *Plan) addLines(lines []Line) error {
@@ -116,17 +186,15 @@ func (p *Plan) addLines(lines []Line) error {
 			errs = append(errs, fmt.Errorf("checking the header name %q: %w", line.Header, err))
 			continue
 		}
-		p.addNamed(line.Header, fields[line.Claim], line.Claim)
+		p.own(line.Header)
+		if line.Value != "" {
+			p.expands = true
+			p.add(line.Header, fromExpanded, line.Value)
+			continue
+		}
+		p.add(line.Header, fields[line.Claim], line.Claim)
 	}
 	return errors.Join(errs...)
-}
-
-// addNamed adds a header whose name does not come from the prefix.
-func (p *Plan) addNamed(name string, from source, path string) {
-	if !begins(name, p.prefix) {
-		p.names = append(p.names, fold(name))
-	}
-	p.add(name, from, path)
 }
 
 func (p *Plan) addAssertion(name string) error {
@@ -138,7 +206,8 @@ func (p *Plan) addAssertion(name string) error {
 			return fmt.Errorf("%s is set already, which applications may take for the same: write another name", other.key)
 		}
 	}
-	p.addNamed(name, fromAssertion, "")
+	p.own(name)
+	p.add(name, fromAssertion, "")
 	return nil
 }
 
@@ -148,12 +217,13 @@ func (p *Plan) checkLine(line Line, own int) error {
 	if err := checkName(line.Header); err != nil {
 		return err
 	}
-	claim := strings.TrimSpace(line.Claim)
-	if claim == "" {
-		return errors.New("it has no claim: write the name of one behind it, such as email")
+	if line.Claim != "" && line.Value != "" {
+		return errors.New("it has a claim and a value: write one of the two")
 	}
-	if claim != line.Claim {
-		return fmt.Errorf("the claim %q has spaces or line ends around it: write %q", line.Claim, claim)
+	if line.Value == "" {
+		if err := checkClaim(line.Claim); err != nil {
+			return err
+		}
 	}
 	for i, other := range p.headers {
 		switch {
@@ -163,6 +233,17 @@ func (p *Plan) checkLine(line Line, own int) error {
 		default:
 			return fmt.Errorf("another line sets %s, which applications may take for the same: keep one of the two", other.key)
 		}
+	}
+	return nil
+}
+
+func checkClaim(written string) error {
+	claim := strings.TrimSpace(written)
+	if claim == "" {
+		return errors.New("it has no claim: write the name of one behind it, such as email")
+	}
+	if claim != written {
+		return fmt.Errorf("the claim %q has spaces or line ends around it: write %q", written, claim)
 	}
 	return nil
 }

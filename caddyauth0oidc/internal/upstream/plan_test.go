@@ -132,7 +132,10 @@ func TestHDR_09_NoTwoClaimsShareAHeader(t *testing.T) {
 		{"a claim after a space", Config{Lines: []Line{{Header: "X-User", Claim: " email"}}}, `the claim " email" has spaces or line ends around it: write "email"`},
 		{"a claim before a line end", Config{Lines: []Line{{Header: "X-User", Claim: "email\n"}}}, `write "email"`},
 		{"a claim in Windows lines", Config{Lines: []Line{{Header: "X-User", Claim: "app_metadata.plan\r\n"}}}, `write "app_metadata.plan"`},
-		{"no such preset", Config{Preset: "remote_user"}, "write auth0 or none"},
+		{"a claim and a value", Config{Lines: []Line{{Header: "X-User", Claim: "id", Value: "{x}"}}}, "write one of the two"},
+		{"values under one name", Config{Lines: []Line{{Header: "X-User", Value: "{x}"}, {Header: "x_user", Value: "{y}"}}}, "another line sets X-User"},
+		{"a value under a protected name", Config{Lines: []Line{{Header: "Cookie", Value: "{x}"}}}, "Cookie belongs to HTTP"},
+		{"no such preset", Config{Preset: "kerberos"}, "write one of auth0, remote_user, oauth2_proxy, grafana, none"},
 		{"all at once", Config{Lines: linesOf("Host", "X-Auth0-Name")}, "X-Auth0-Name is among"},
 	}
 	for _, test := range tests {

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"encoding/base64"
 	"time"
 
@@ -34,9 +35,17 @@ const (
 	fromSessionExpires
 	fromWholeProfile
 	fromAssertion
+	fromVerifiedEmail
+	fromPreferredUsername
+	fromExpanded
 )
 
 func (s source) isPartOfUserID() bool { return fromStrategy <= s && s <= fromChildUserID }
+
+// isPlain tells of what is ASCII of a form that its readers know.
+func (s source) isPlain() bool {
+	return s == fromWholeProfile || s == fromSessionExpires || s == fromAssertion
+}
 
 // auth0 are the headers of PresetAuth0, without their prefix.
 var auth0 = []struct {
@@ -81,6 +90,8 @@ type user struct {
 	*profile.Profile
 	subject profile.Subject
 	facts   Facts
+	show    func(claim any) string
+	expand  func(text string) string
 	claims  *profile.Claims // nil until a header needs them
 }
 
@@ -126,10 +137,16 @@ func (u *user) text(h *header) string {
 		return u.subject.ChildUserID
 	case fromSessionExpires:
 		return u.expires()
+	case fromExpanded:
+		return u.expand(h.path)
 	case fromWholeProfile:
 		return u.encoded()
 	case fromAssertion:
 		return u.facts.Assertion
+	case fromVerifiedEmail:
+		return u.verifiedEmail()
+	case fromPreferredUsername:
+		return cmp.Or(u.claim("preferred_username"), u.Nickname)
 	}
 	return u.claim(h.path)
 }
@@ -139,6 +156,13 @@ func (u *user) expires() string {
 		return ""
 	}
 	return u.facts.Expires.UTC().Format(time.RFC3339)
+}
+
+func (u *user) verifiedEmail() string {
+	if u.EmailVerified != "true" {
+		return ""
+	}
+	return u.Email
 }
 
 // encoded is empty for a profile that is no JSON, so that its header is absent.
@@ -155,5 +179,5 @@ func (u *user) claim(path string) string {
 		u.claims = u.Claims()
 	}
 	value, _ := u.claims.Find(path)
-	return profile.Text(value)
+	return u.show(value)
 }
