@@ -1,0 +1,109 @@
+package caddyauth0oidc
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/policy"
+)
+
+// Rules and acr_values are asked of whoever presents an access token, too.
+func TestAccessTokensAreJudgedAsSessionsAre(t *testing.T) {
+	t.Parallel()
+	w := newAPIWorld(t, withSettings(bearerSetting+"\nrequire https://acme.com/roles staff\ndeny scope *write*"))
+	for name, tc := range map[string]struct {
+		changes map[string]any
+		passes  bool
+	}{
+		"with the claim":    {map[string]any{"https://acme.com/roles": []string{"staff"}}, true},
+		"without the claim": {nil, false},
+		"denied":            {map[string]any{"https://acme.com/roles": []string{"staff"}, "scope": "read:reports write:reports"}, false},
+		"a machine":         {map[string]any{"sub": "spa@clients", "gty": "client-credentials"}, false},
+	} {
+		response, body := w.call("/reports", w.signed(tc.changes))
+		if !tc.passes {
+			assertRefused(t, w, response, body, http.StatusForbidden, codeForbidden, "")
+			continue
+		}
+		if response.StatusCode != http.StatusOK || len(w.app.take()) != 1 {
+			t.Errorf("%s: %d", name, response.StatusCode)
+		}
+	}
+}
+
+func TestAccessTokenDoesNotShowASecondFactor(t *testing.T) {
+	t.Parallel()
+	w := newAPIWorld(t, withSettings(bearerSetting+"\nacr_values mfa"))
+	response, body := w.call("/reports", w.signed(nil))
+	challenge := response.Header.Get("WWW-Authenticate")
+	if response.StatusCode != http.StatusUnauthorized || !strings.Contains(body, codeStepUpRequired) || len(w.app.take()) != 0 ||
+		!strings.HasPrefix(challenge, "Bearer ") || !strings.Contains(challenge, `error="insufficient_user_authentication"`) ||
+		!strings.Contains(challenge, `acr_values="`+policy.MultiFactor+`"`) {
+		t.Errorf("%d %s %q", response.StatusCode, body, challenge)
+	}
+	response, _ = w.call("/reports", w.signed(map[string]any{"acr": policy.MultiFactor}))
+	if response.StatusCode != http.StatusOK {
+		t.Errorf("with acr: %d", response.StatusCode)
+	}
+}
+
+// HDR-46: the application behind a site for API clients verifies the same assertion.
+func TestHDR_46_AssertionIsOfWhoeverPresentedTheAccessToken(t *testing.T) {
+	t.Parallel()
+	w := newAPIWorld(t, withSettings(bearerSetting+"\nassertion {\naudience legacy\n}"))
+	one, other := w.signed(nil), w.signed(map[string]any{"sub": "spa@clients", "gty": "client-credentials"})
+	for _, token := range []string{one, other, one} {
+		if response, _ := w.call("/reports", token); response.StatusCode != http.StatusOK {
+			t.Fatalf("%d", response.StatusCode)
+		}
+	}
+	seen := w.app.take()
+	set, _ := w.publishedAt("/auth/jwks.json")
+	for i, want := range []string{w.pair.MasterUserID(w.pair.User), "spa@clients", w.pair.MasterUserID(w.pair.User)} {
+		claims, err := w.believe(set, seen[i].header.Get(assertionHeader), w.base, "legacy")
+		if err != nil || claims.Subject != want || seen[i].header.Get("X-Auth0-User-Id") != want {
+			t.Errorf("request %d: %v %q, want %q", i, err, claims.Subject, want)
+		}
+	}
+	if seen[0].header.Get(assertionHeader) != seen[2].header.Get(assertionHeader) {
+		t.Error("the same token was asserted twice")
+	}
+}
+
+// A page for those with a second factor gets a form of somebody who is signed in with a
+// password alone.
+func TestFormSurvivesAStepUp(t *testing.T) {
+	t.Parallel()
+	w := stepUpWorld(t, besideAdmin, "acr_values mfa\npreserve_post 8KiB")
+	w.servePage(editPage)
+	b := w.browser()
+	w.signIn(b, "/home", w.pair.User)
+	w.app.take()
+	if page := w.postThenSignIn(b, "/admin/save", "a=1&b=2", formHeader()); page.Body != "saved" {
+		t.Fatalf("%+v", page)
+	}
+	w.assertPosted("/admin/save", "a=1&b=2")
+}
+
+// Where rules keep somebody out, the login with another account asks for what the
+// directive asks for, and for the credentials.
+func TestAnotherAccountIsAskedForTheSameStrength(t *testing.T) {
+	t.Parallel()
+	for _, prompt := range []string{"", "\nprompt login", "\nprompt consent"} {
+		w := stepUpWorld(t, besideAdmin, "acr_values mfa\nmax_age 1h\nrequire name Zo*"+prompt)
+		b := w.browser()
+		page := w.signIn(b, "/admin/x", w.pair.User)
+		if page.Status != http.StatusForbidden {
+			t.Fatalf("%d %s\n%s", page.Status, page.URL, page.Body)
+		}
+		asked, err := page.Click(linkOf(t, page.Body, "Use another account"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		logins := w.logins(asked)
+		if len(logins) != 1 || logins[0].Get("prompt") != "login" || logins[0].Get("acr_values") != policy.MultiFactor || !logins[0].Has("max_age") {
+			t.Errorf("%q: %v", prompt, logins)
+		}
+	}
+}
