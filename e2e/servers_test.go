@@ -47,6 +47,22 @@ var headerSettings = []headerSetting{
 			"X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups", "X-WEBAUTH-USER", "SM-USER", "OIDC-CLAIM-email",
 		},
 	},
+	{title: "percent", block: "headers {\n\t\t\tencoding percent\n\t\t}", decode: "percent", name: "X-Auth0-Name", user: []string{"X-Auth0-User-Id"}, byID: true},
+	{title: "rfc2047", block: "headers {\n\t\t\tencoding rfc2047\n\t\t}", decode: "rfc2047", name: "X-Auth0-Name", user: []string{"X-Auth0-User-Id"}, byID: true},
+	{title: "base64url", block: "headers {\n\t\t\tencoding base64url\n\t\t}", decode: "base64url", name: "X-Auth0-Name", user: []string{"X-Auth0-User-Id"}, byID: true},
+	{
+		title: "remote_user", block: "headers {\n\t\t\tpreset remote_user\n\t\t}", decode: "raw", name: "Remote-Name",
+		user: []string{"Remote-User"}, byID: true, owned: []string{"Remote-Email", "Remote-Groups"},
+	},
+	{
+		title: "oauth2_proxy", block: "headers {\n\t\t\tpreset oauth2_proxy\n\t\t\tX-Full-Name name\n\t\t}", decode: "raw", name: "X-Full-Name",
+		user: []string{"X-Forwarded-User"}, byID: true,
+		owned: []string{"X-Forwarded-Email", "X-Forwarded-Groups", "X-Forwarded-Preferred-Username", "X-Forwarded-Access-Token", "X-Auth-Request-User"},
+	},
+	{
+		title: "grafana", block: "headers {\n\t\t\tpreset grafana\n\t\t\tencoding rfc2047\n\t\t}", decode: "rfc2047", name: "X-WEBAUTH-NAME",
+		user: []string{"X-WEBAUTH-USER"}, byID: true, owned: []string{"X-WEBAUTH-EMAIL", "X-WEBAUTH-GROUPS", "X-WEBAUTH-ROLE"},
+	},
 }
 
 // names are those of users, each hard for some server or some encoding.
