@@ -1,6 +1,8 @@
 package caddyauth0oidc
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"reflect"
@@ -23,8 +25,9 @@ func init() {
 // It asks about the user whom a handler `auth0_oidc` that the request has passed
 // let in, and matches nobody where there is none: on pages that are not protected,
 // for users without a session, and wherever it is evaluated before the handler, as
-// the handler's own matcher and those of directives that Caddy orders before it,
-// such as `redir` and `rewrite`, are.
+// those of directives that Caddy orders before it are, such as `redir` and `rewrite`.
+// A handler whose own matcher it is protects every request that has passed no other
+// handler of this module.
 type MatchClaim struct {
 	// Rules have all to hold, as those of the handler's `require`. At least one is
 	// required.
@@ -74,6 +77,13 @@ func (m *MatchClaim) add(d *caddyfile.Dispenser, name string, args []string) err
 	r, err := parseRule(d, name, args)
 	m.Rules = append(m.Rules, r)
 	return err
+}
+
+// asksClaims tells whether the matcher is among those of a handler, whatever it is
+// wrapped into: another matcher, or an expression.
+func asksClaims(matchers caddyhttp.RawMatcherSets) bool {
+	written, err := json.Marshal(matchers)
+	return err != nil || bytes.Contains(written, []byte("auth0_claim"))
 }
 
 var errNoRule = errors.New("auth0_claim has no rule; write the name of a claim, and values if it has to be one of them")

@@ -166,6 +166,7 @@ type Handler struct {
 	Logout *Logout `json:"logout,omitempty"`
 
 	matchers      caddyhttp.MatcherSets
+	asksClaims    bool // by auth0_claim among the matchers
 	key           string
 	application   tenant.Application
 	connections   policy.Connections

@@ -81,6 +81,7 @@ func (h *Handler) loadMatchers(ctx caddy.Context) error {
 	if h.MatcherSetsRaw == nil {
 		return nil
 	}
+	h.asksClaims = asksClaims(h.MatcherSetsRaw)
 	loaded, err := ctx.LoadModule(h, "MatcherSetsRaw")
 	if err != nil {
 		return fmt.Errorf("loading the matchers: %w", err)

@@ -47,12 +47,12 @@ func visitOf(r *http.Request) *visit {
 // ServeHTTP answers the module's own routes, lets requests with a session pass
 // with the user's profile, and sends the others to the login or refuses them.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	v := h.enter(r)
+	v, first := h.enter(r)
 	if own := h.ownRoute(v, originalPath(r)); own != nil && v.refusal == nil {
 		v.speaks = true
 		return own.serve(w, r, v)
 	}
-	if !h.protects(r) {
+	if !h.protects(r, first) {
 		v.restore(r)
 		return v.answerTo(w).serve(r, next)
 	}
@@ -96,9 +96,10 @@ func (h *Handler) pass(w http.ResponseWriter, r *http.Request, v *visit, next ca
 // protects tells whether the request is one that needs a session: as it is now,
 // or as it came, because a rewrite must not lead around the matchers. A prefix
 // that was stripped, as by handle_path, cannot be told from a rewrite such as
-// that of /admin/index.php to /index.php. One whose matchers fail is protected.
-func (h *Handler) protects(r *http.Request) bool {
-	if h.matches(r) {
+// that of /admin/index.php to /index.php. One whose matchers fail is protected, and
+// so is one whose matchers ask who the user is before anybody can be known.
+func (h *Handler) protects(r *http.Request, first bool) bool {
+	if first && h.asksClaims || h.matches(r) {
 		return true
 	}
 	before := original(r)
@@ -127,16 +128,17 @@ func (h *Handler) matches(r *http.Request) bool {
 }
 
 // enter removes, before anything is decided, what only we may say to those
-// behind us: headers with our names, and our cookies.
-func (h *Handler) enter(r *http.Request) *visit {
-	v := visitOf(r)
-	if v == nil {
+// behind us: headers with our names, and our cookies. It tells whether this is the
+// first directive that the request comes to.
+func (h *Handler) enter(r *http.Request) (v *visit, first bool) {
+	v = visitOf(r)
+	if first = v == nil; first {
 		v = &visit{cookies: r.Header["Cookie"], site: h.siteOf(r)}
 		caddyhttp.SetVar(r.Context(), visitVar, v)
 		replacerOf(r).Map(v.placeholder)
 	}
 	h.clean(r)
-	return v
+	return v, first
 }
 
 // clean removes headers and cookies that are this directive's.
