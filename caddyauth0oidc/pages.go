@@ -47,6 +47,7 @@ type page struct {
 	Code   string
 	Links  []link
 	Post   *link // a form with one button
+	NewTab bool // the links lead away from what the user must not lose
 	Resend *resend
 	Style  template.CSS
 }
@@ -59,7 +60,7 @@ type message struct{ title, text string }
 var messages = map[string]message{
 	codeLoginRequired:      {"Sign in to go on", "This page is only shown to people who are signed in."},
 	codeSignedOut:          {"You are signed out", "You signed out of this application."},
-	codeFormNotKept:        {"Your form was not sent", "You were not signed in when you sent this form, and it could not be kept for after the sign-in. Sign in in another tab, then reload this page: your browser will offer to send the form again."},
+	codeFormNotKept:        {"Your form was not sent", "You were not signed in when you sent this form, and it could not be kept for after the sign-in. Do not close this page. Sign in, which opens another tab, then come back here and reload: your browser will offer to send the form again."},
 	codeBadRequest:         {"This address is not complete", "Something in the address of this page is not as it should be. Go back to where you came from and try again."},
 	codeMethodNotAllowed:   {"This does not work here", "The request was made in a way that this address does not answer."},
 	codeBadState:           {"This sign-in cannot be finished", "The address of this page is from a sign-in that was never begun here, or it was cut off on the way. Beginning again usually helps."},
@@ -85,7 +86,7 @@ var messages = map[string]message{
 // refusalPage shows a refusal and always a way on.
 func refusalPage(f refusal) page {
 	m := messages[f.code]
-	p := page{Title: m.title, Text: m.text, Detail: f.detail, Code: f.code}
+	p := page{Title: m.title, Text: m.text, Detail: f.detail, Code: f.code, NewTab: f.code == codeFormNotKept}
 	if f.code == codeConnectionMismatch || f.code == codeLoginDenied {
 		p.Links = append(p.Links, link{f.signOut, "Sign out and use another account"})
 	}

@@ -29,6 +29,8 @@ func TestChromium(t *testing.T) {
 		"wrong and refused callbacks": refusedStory,
 		"outage":                      outageStory,
 		"cookies that do not stick":   loopStory,
+		"account that may not pass":   keptOutStory,
+		"step-up":                     stepUpStory,
 		"form of this site":           ownFormStory,
 		"form of another site":        foreignFormStory,
 		"form that is not kept":       unkeptFormStory,

@@ -119,8 +119,13 @@ func unkeptFormStory(t *testing.T, browser context.Context) {
 	b.do("writing", chromedp.SetValue("#text", strings.Repeat("too long ", 1_000), chromedp.ByQuery))
 	b.assertAt(b.click("#save"), http.StatusUnauthorized, w.base+"/save?id=7")
 	b.assertPage("form-not-kept", "form_not_kept")
+	var opens struct{ Address, Target string }
+	b.do("reading the link", chromedp.Evaluate(`(({href, target}) => ({address: href, target}))(document.querySelector('main a'))`, &opens))
+	if opens.Target != "_blank" {
+		t.Errorf("the link to the sign-in takes the place of the form: %+v", opens)
+	}
 	second := b.another()
-	second.open(w.base + "/page")
+	second.open(opens.Address)
 	second.signIn(w.pair.User)
 	w.app.take()
 	b.assertAt(b.move("reloading", chromedp.Reload()), http.StatusOK, w.base+"/save?id=7")
