@@ -47,7 +47,7 @@ type page struct {
 	Code   string
 	Links  []link
 	Post   *link // a form with one button
-	NewTab bool // the links lead away from what the user must not lose
+	NewTab bool  // the links lead away from what the user must not lose
 	Resend *resend
 	Style  template.CSS
 }
