@@ -395,7 +395,6 @@ func TestImpossibleSettingsAreRefusedWhenTheConfigurationIsLoaded(t *testing.T) 
 		{"rule about no domain", "email_domain needs a domain", []string{"require", `[{"claim":"email_domain"}]`}},
 		{"matcher without a rule", "auth0_claim has no rule", []string{"match", `[{"auth0_claim":{}}]`}},
 		{"matcher with a bad rule", "rule 1: a value is empty", []string{"match", `[{"auth0_claim":{"rules":[{"claim":"x","values":[""]}]}}]`}},
-		{"expression without a rule", "at least one argument", []string{"match", `[{"expression":"auth0_claim()"}]`}},
 		{"negative max_age", "max_age: ", []string{"max_age", `"-1h"`}},
 		{"max_age below a minute", "max_age: 59s is too short", []string{"max_age", `"59s"`}},
 		{"acr_values with a quotation mark", "acr_values: ", []string{"acr_values", `["mfa","a\"b"]`}},

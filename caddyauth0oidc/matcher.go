@@ -5,10 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"reflect"
 
-	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/common/types/ref"
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -79,8 +76,8 @@ func (m *MatchClaim) add(d *caddyfile.Dispenser, name string, args []string) err
 	return err
 }
 
-// asksClaims tells whether the matcher is among those of a handler, whatever it is
-// wrapped into: another matcher, or an expression.
+// asksClaims tells whether the matcher is among those of a handler, within another one
+// as well, such as not.
 func asksClaims(matchers caddyhttp.RawMatcherSets) bool {
 	written, err := json.Marshal(matchers)
 	return err != nil || bytes.Contains(written, []byte("auth0_claim"))
@@ -103,28 +100,8 @@ func (m *MatchClaim) MatchWithError(r *http.Request) (bool, error) {
 	return v != nil && v.identity.plan != nil && m.rules.Judge(v.identity.profile) == nil, nil
 }
 
-// CELLibrary makes the matcher a function of expressions with one rule:
-//
-//	expression auth0_claim('groups', 'admin', 'ops-*') || path('/public/*')
-func (*MatchClaim) CELLibrary(ctx caddy.Context) (cel.Library, error) {
-	return caddyhttp.CELMatcherImpl("auth0_claim", "auth0_claim_match_request_list", []*cel.Type{cel.ListType(cel.StringType)},
-		func(data ref.Val) (caddyhttp.RequestMatcherWithError, error) {
-			args, err := data.ConvertToNative(reflect.TypeFor[[]string]())
-			if err != nil {
-				return nil, err
-			}
-			words, _ := args.([]string)
-			if len(words) == 0 {
-				return nil, errNoRule
-			}
-			m := &MatchClaim{Rules: []Rule{{Claim: words[0], Values: words[1:]}}}
-			return m, m.Provision(ctx)
-		})
-}
-
 var (
 	_ caddy.Provisioner                 = (*MatchClaim)(nil)
 	_ caddyfile.Unmarshaler             = (*MatchClaim)(nil)
 	_ caddyhttp.RequestMatcherWithError = (*MatchClaim)(nil)
-	_ caddyhttp.CELLibraryProducer      = (*MatchClaim)(nil)
 )

@@ -56,6 +56,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		v.restore(r)
 		return v.answerTo(w).serve(r, next)
 	}
+	if v.refusal != nil && h.ownRoute(v, originalPath(r)) == nil { // what was refused is not let in behind the refusal
+		return h.turnAway(w, r, v, next)
+	}
 	if token, found := h.presented(r); found {
 		return h.serveClient(w, r, v, token, next)
 	}

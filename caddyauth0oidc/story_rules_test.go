@@ -167,22 +167,26 @@ respond @forbidden "{err.status_code} {http.auth.auth0_oidc.error} [{http.auth.u
 	}
 }
 
-// A directive in the error routes keeps out by its own rules, once.
-func TestRulesInErrorRoutes(t *testing.T) {
+// What a directive refuses is not let in by one that asks for less in the error routes:
+// the address and the method there are those of the refused request.
+func TestErrorRoutesLetNobodyInWhoWasRefused(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, withGlobal(globalTenant), withSite(`auth0_oidc {
-`+adminsOnly+`
-}
-reverse_proxy UPSTREAM
-handle_errors {
-auth0_oidc {
-unauthenticated pass
-`+adminsOnly+`
-}
-reverse_proxy UPSTREAM
-}`))
-	if response, _ := w.send(w.signInWith(nil), "GET", "/x", nil); response.StatusCode != 403 || len(w.app.take()) != 0 {
-		t.Errorf("status %d", response.StatusCode)
+	for _, outer := range []string{adminsOnly, "deny name", "acr_values mfa", "max_age 5m", "connection partners"} {
+		for _, inner := range []string{"", "unauthenticated 401", "unauthenticated pass", "unauthenticated pass\n" + adminsOnly, bearerSetting} {
+			w := newWorld(t, withGlobal(globalTenant), withSite("@usual not path /admin/*\nauth0_oidc @usual\nauth0_oidc /admin/* {\nunauthenticated 401\n"+outer+
+				"\n}\nreverse_proxy UPSTREAM\nhandle_errors {\nauth0_oidc {\n"+inner+"\n}\nreverse_proxy UPSTREAM\n}"))
+			b := w.signInWith(nil)
+			w.clock.advance(10 * time.Minute)
+			response, _ := w.send(b, "POST", "/admin/delete?id=1", nil)
+			passes := strings.HasPrefix(inner, "unauthenticated pass")
+			seen := w.app.take()
+			if passes != (len(seen) == 1) || !passes && response.StatusCode < 400 {
+				t.Errorf("%q, %q: %d, %d requests", outer, inner, response.StatusCode, len(seen))
+			}
+			for _, r := range seen {
+				assertOnlyOurs(t, r, nil)
+			}
+		}
 	}
 }
 
