@@ -168,6 +168,15 @@ func (h *Handler) loginURLAsking(o origin, prompt string) string {
 	return o.String() + h.Prefix + "/login?connection=" + url.QueryEscape(h.Connections[0].Name) + d.parameters()
 }
 
+// returnParameter is the part of a login link's query that leads back; a state could
+// not carry a longer address.
+func returnParameter(returnTo string) string {
+	if len(returnTo) > session.MaxReturnTo {
+		returnTo = "/"
+	}
+	return "&return_to=" + url.QueryEscape(returnTo)
+}
+
 // unavailable is the refusal of a login that the tenant cannot serve now.
 func (h *Handler) unavailable(err error, again string) refusal {
 	f := refusal{code: codeInternal, status: http.StatusInternalServerError, cause: err, again: again}

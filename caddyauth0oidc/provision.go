@@ -33,6 +33,9 @@ const (
 	envBaseURL      = "APP_BASE_URL"
 )
 
+// defaultCookieName is the session cookie's name if the configuration has none.
+const defaultCookieName = "auth0_session"
+
 // Provision resolves placeholders and defaults and prepares the handler. It
 // reaches no network but, where no secret is configured, Caddy's storage.
 func (h *Handler) Provision(ctx caddy.Context) error {
@@ -121,7 +124,7 @@ func (h *Handler) fillDefaults() {
 	}
 	orDuration(&h.Session.Idle, 24*time.Hour)
 	orDuration(&h.Session.Absolute, 72*time.Hour)
-	orText(&h.Session.Cookie.Name, "auth0_session")
+	orText(&h.Session.Cookie.Name, defaultCookieName)
 	orText(&h.Session.Cookie.SameSite, "lax")
 	orText(&h.Unauthenticated, "auto")
 	orText(&h.Headers.Preset, upstream.PresetAuth0)

@@ -3,7 +3,6 @@ package caddyauth0oidc
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
@@ -97,5 +96,5 @@ func (h *Handler) anotherAccountURL(r *http.Request) string {
 	if isRead(r) {
 		returnTo = h.localReturnTo(r, originalAddress(r))
 	}
-	return h.loginURLAsking(h.originOf(r), promptLogin) + "&return_to=" + url.QueryEscape(returnTo)
+	return h.loginURLAsking(h.originOf(r), promptLogin) + returnParameter(returnTo)
 }

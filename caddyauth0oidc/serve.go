@@ -203,7 +203,7 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, v *visit, ne
 	if family := h.cookiesOf(o).Transaction; isNavigation(r) && session.SignedOut(v.cookies, family.Name) {
 		session.ClearSignedOut(w.Header(), family)
 		return h.refuse(w, r, refusal{
-			code: codeSignedOut, status: http.StatusUnauthorized, loginURL: h.loginURL(o) + "&return_to=" + url.QueryEscape(returnTo),
+			code: codeSignedOut, status: http.StatusUnauthorized, loginURL: h.loginURL(o) + returnParameter(returnTo),
 		})
 	}
 	return h.startLogin(w, r, v, login{

@@ -38,23 +38,32 @@ func checkFixedParam(key string) error {
 	return checkAuthorizeParam(key)
 }
 
-// demand is what the logins of a directive ask about how the user signs in. Login
-// links carry it as parameters, because directives with the same connection may
-// differ in it.
-type demand struct{ acrValues, maxAge, prompt string }
+// demand is what the logins of a directive are for: how the user has to sign in, and
+// which cookie keeps the session. Login links carry it as parameters, because
+// directives with the same connection may differ in it.
+type demand struct{ acrValues, maxAge, prompt, cookie string }
 
 func (h *Handler) demand() demand {
 	d := demand{acrValues: strings.Join(h.contexts, " "), prompt: h.Prompt}
 	if h.limits.MaxAge > 0 {
 		d.maxAge = strconv.FormatInt(int64(h.limits.MaxAge/time.Second), 10)
 	}
+	if h.Session.Cookie.Name != defaultCookieName {
+		d.cookie = h.Session.Cookie.Name
+	}
 	return d
+}
+
+func demandOf(query map[string]string) demand {
+	return demand{query["acr_values"], query["max_age"], query["prompt"], query["session_cookie"]}
 }
 
 // parameters are the demand's part of a login link's query.
 func (d demand) parameters() string {
 	var all strings.Builder
-	for _, p := range [...]tenant.Parameter{{Name: "acr_values", Value: d.acrValues}, {Name: "max_age", Value: d.maxAge}, {Name: "prompt", Value: d.prompt}} {
+	for _, p := range [...]tenant.Parameter{
+		{Name: "acr_values", Value: d.acrValues}, {Name: "max_age", Value: d.maxAge}, {Name: "prompt", Value: d.prompt}, {Name: "session_cookie", Value: d.cookie},
+	} {
 		if p.Value != "" {
 			all.WriteString("&" + p.Name + "=" + url.QueryEscape(p.Value))
 		}
@@ -62,24 +71,36 @@ func (d demand) parameters() string {
 	return all.String()
 }
 
+// distance tells how far from what a link wants a directive is: 0 for all of it, and
+// more for each part that it can do without. The cookie may be another one, and a
+// link may ask for the credentials where the directive does not. It is negative if
+// the directive would ask for something else.
+func (d demand) distance(wanted demand) int {
+	n := 0
+	if d.cookie != wanted.cookie {
+		n += 2
+	}
+	if d.prompt != wanted.prompt {
+		n++
+	}
+	if d.acrValues != wanted.acrValues || d.maxAge != wanted.maxAge || d.prompt != wanted.prompt && wanted.prompt != promptLogin {
+		return -1
+	}
+	return n
+}
+
 // demanding gives the directive whose logins ask for what the query of a login link
-// says. The link only chooses among those that are configured, and a link that asks
-// for the credentials suits those, too, that do not ask by themselves; without such a
-// sibling it is this one.
+// says. The link only chooses among those that are configured; if none of them fits it
+// is this one.
 func (h *Handler) demanding(v *visit, connection string, query map[string]string) *Handler {
-	wanted := demand{query["acr_values"], query["max_age"], query["prompt"]}
-	for _, exactly := range [...]bool{true, wanted.prompt != promptLogin} {
-		for _, other := range append([]*Handler{h}, h.siblings(v)...) {
-			d := other.demand()
-			if !exactly {
-				d.prompt = wanted.prompt
-			}
-			if d == wanted && other.connections.Has(connection) {
-				return other
-			}
+	best, least := h, -1
+	for _, other := range append([]*Handler{h}, h.siblings(v)...) {
+		n := other.demand().distance(demandOf(query))
+		if other.connections.Has(connection) && n >= 0 && (least < 0 || n < least) {
+			best, least = other, n
 		}
 	}
-	return h
+	return best
 }
 
 // provenSince is the moment after which the user must have proved who they are in a

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/policy"
 )
 
@@ -105,5 +106,76 @@ func TestAnotherAccountIsAskedForTheSameStrength(t *testing.T) {
 		if len(logins) != 1 || logins[0].Get("prompt") != "login" || logins[0].Get("acr_values") != policy.MultiFactor || !logins[0].Has("max_age") {
 			t.Errorf("%q: %v", prompt, logins)
 		}
+	}
+}
+
+// Directives with cookies of their own: each one's links begin its own login.
+func TestLinksOfADirectiveWithItsOwnCookieEndInItsSession(t *testing.T) {
+	t.Parallel()
+	const own = "session {\ncookie {\nname other_session\n}\n}\n"
+	for first, site := range []string{
+		"auth0_oidc /a/*\nauth0_oidc /b/* {\nLINES\n}\nreverse_proxy UPSTREAM",
+		"route {\nauth0_oidc /b/* {\nLINES\n}\nauth0_oidc /a/*\nreverse_proxy UPSTREAM\n}",
+	} {
+		w := stepUpWorld(t, site, own+"unauthenticated 401\nrequire name Zo*")
+		w.pair.Connection.Options["upstream_params"] = map[string]any{"prompt": map[string]any{"alias": "prompt"}}
+		b := w.browser()
+		page := w.open(b, "/b/x")
+		if page.Status != http.StatusUnauthorized {
+			t.Fatalf("%d: %d", first, page.Status)
+		}
+		asked, err := page.Click(linkOf(t, page.Body, "Sign in"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.finishLogin(b, asked)
+		if page = w.open(b, "/b/x"); page.Status != http.StatusForbidden {
+			t.Fatalf("%d: after the login: %d\n%s", first, page.Status, page.Body)
+		}
+		if asked, err = page.Click(linkOf(t, page.Body, "Use another account")); err != nil {
+			t.Fatal(err)
+		}
+		page, err = b.Login(asked, w.pair.Accented.Email, auth0sim.PairPassword)
+		if err != nil || page.Status != http.StatusOK || page.URL.Path != "/b/x" {
+			t.Errorf("%d: with another account: %v %d %s", first, err, page.Status, page.URL)
+		}
+	}
+}
+
+func TestLinkOfALongAddressLeadsToTheStartPage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSettings("require name Zo*"))
+	w.pair.Connection.Options["upstream_params"] = map[string]any{"prompt": map[string]any{"alias": "prompt"}}
+	b := w.browser()
+	w.signIn(b, "/home", w.pair.User)
+	page := w.open(b, "/x?q="+strings.Repeat("%C3%A4", 1000))
+	asked, err := page.Click(linkOf(t, page.Body, "Use another account"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err = b.Login(asked, w.pair.Accented.Email, auth0sim.PairPassword)
+	if err != nil || page.Status != http.StatusOK || page.URL.RequestURI() != "/" {
+		t.Errorf("%v %d %s", err, page.Status, page.URL)
+	}
+}
+
+// A kept-out POST is not asked for by GET afterwards.
+func TestAnotherAccountAfterAPostBeginsAtTheStartPage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSettings("require name Zo*"))
+	b := w.browser()
+	w.signIn(b, "/home", w.pair.User)
+	response, body := w.send(b, "POST", "/delete", formHeader())
+	if link := linkOf(t, body, "Use another account"); response.StatusCode != http.StatusForbidden || !strings.HasSuffix(link, "&return_to=%2F") {
+		t.Errorf("%d %s", response.StatusCode, link)
+	}
+}
+
+// A rewrite of the method alone leads around no matcher.
+func TestMethodThatWasRewrittenIsProtected(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSite("@m method POST\nmethod GET\nauth0_oidc @m {\nSETTINGS\n}\nreverse_proxy UPSTREAM"))
+	if response, _ := w.send(w.browser(), "POST", "/x", nil); response.StatusCode != http.StatusUnauthorized || len(w.app.take()) != 0 {
+		t.Errorf("%d", response.StatusCode)
 	}
 }
