@@ -21,6 +21,9 @@ var (
 	errNoClaim    = errors.New("the claim has no name; write one, such as email_verified")
 	errClaimSpace = errors.New("there is a space around the name of the claim; leave it out")
 	errNoDomain   = errors.New("email_domain needs a domain; write it like example.com")
+
+	errLeftOut     = errors.New("the claim speaks of the token, and is not kept; write one about the user, such as client_id in place of azp and aud")
+	errEmailDomain = errors.New("there is no such claim; write email_domain")
 )
 
 // NewRule makes a rule about a claim, by its path as in profile.Profile.Claim.
@@ -44,6 +47,10 @@ func NewRule(claim string, values []string) (Rule, error) {
 		return Rule{}, fmt.Errorf("%q: %w", claim, errPlaceholder)
 	case claim == emailDomain:
 		return newDomainRule(values)
+	case profile.LeftOut(claim):
+		return Rule{}, fmt.Errorf("%q: %w", claim, errLeftOut)
+	case looksLikeEmailDomain(claim):
+		return Rule{}, fmt.Errorf("%q: %w", claim, errEmailDomain)
 	}
 	r := Rule{claim: claim, field: profile.Field(claim)}
 	for _, written := range values {
@@ -54,6 +61,13 @@ func NewRule(claim string, values []string) (Rule, error) {
 		r.values = append(r.values, v)
 	}
 	return r, nil
+}
+
+// looksLikeEmailDomain finds what is meant for email_domain: as a claim that nobody has
+// it would deny nobody.
+func looksLikeEmailDomain(claim string) bool {
+	plain := strings.NewReplacer("_", "", "-", "", ".", "").Replace(strings.ToLower(claim))
+	return plain == "emaildomain" || plain == "emaildomains"
 }
 
 func newDomainRule(values []string) (Rule, error) {

@@ -223,3 +223,23 @@ func FuzzRuleValue(f *testing.F) {
 		}
 	})
 }
+
+// A rule that can never hold would let everybody pass a deny.
+func TestRuleAboutWhatNobodyHasIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, claim := range []string{"iss", "aud", "azp", "exp", "iat", "nbf", "nonce", "auth_time", "sid", "session_expiry", "at_hash"} {
+		if _, err := NewRule(claim, []string{"x"}); !errors.Is(err, errLeftOut) {
+			t.Errorf("%s: %v", claim, err)
+		}
+	}
+	for _, claim := range []string{"Email_Domain", "email-domain", "emailDomain", "email.domain", "email_domains"} {
+		if _, err := NewRule(claim, []string{"corp.com"}); !errors.Is(err, errEmailDomain) {
+			t.Errorf("%s: %v", claim, err)
+		}
+	}
+	for _, claim := range []string{"client_id", "user_id", "sub", "acr", "amr", "scope", "Azp", "https://acme.com/aud"} {
+		if _, err := NewRule(claim, []string{"x"}); err != nil {
+			t.Errorf("%s: %v", claim, err)
+		}
+	}
+}

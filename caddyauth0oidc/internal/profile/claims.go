@@ -62,6 +62,13 @@ var notExtra = map[string]bool{
 	"session_expiry": true,
 }
 
+// LeftOut reports whether a profile never answers for the claim, because it speaks of
+// the token or the session, and not of the user.
+func LeftOut(claim string) bool {
+	_, answered := own[claim]
+	return notExtra[claim] && !answered
+}
+
 func extraOf(claims map[string]any) (json.RawMessage, error) {
 	extra := make(map[string]any, len(claims))
 	for name, value := range claims {
