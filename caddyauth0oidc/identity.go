@@ -38,6 +38,9 @@ func (h *Handler) admits(p *profile.Profile, machine bool) error {
 // configuration and the access log. The id is of the session or of the access token,
 // the end as well.
 func (h *Handler) publish(r *http.Request, v *visit, p *profile.Profile, id [16]byte, end time.Time) {
+	if v.identity.plan != nil && v.identity.profile != p { // an earlier directive has shown somebody else
+		v.withdraw(r)
+	}
 	v.identity = identity{profile: p, facts: upstream.Facts{Expires: end, Assertion: h.assert(r, p, id, end)}, plan: h.plan}
 	v.restore(r)
 }

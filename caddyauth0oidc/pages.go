@@ -124,7 +124,7 @@ func (h *Handler) writePage(w http.ResponseWriter, r *http.Request, status int, 
 	}
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
-	header.Set("Content-Security-Policy", p.policy(h.shared.origin))
+	header.Set("Content-Security-Policy", p.policy(h.shared.origin+" "+h.originOf(r).String()))
 	header.Set("X-Frame-Options", "DENY")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", p.referrer())
@@ -136,10 +136,10 @@ func (h *Handler) writePage(w http.ResponseWriter, r *http.Request, status int, 
 }
 
 // policy allows what the page needs. Browsers hold the redirects that answer a form
-// against form-action as well: the logout's lead to the tenant and back, those of a
-// form of the application wherever that wants.
-func (p *page) policy(tenant string) string {
-	scripts, forms := "", "'self' "+tenant
+// against form-action as well: the logout's lead to the tenant and back to the site's
+// public address, those of a form of the application wherever that wants.
+func (p *page) policy(origins string) string {
+	scripts, forms := "", "'self' "+origins
 	if p.Resend != nil {
 		forms = "https: http:"
 		if p.Resend.Script != "" {

@@ -62,7 +62,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if token, found := h.presented(r); found {
 		return h.serveClient(w, r, v, token, next)
 	}
+	before := v.session.ID
 	if h.readSession(r, v, &v.session) {
+		if v.session.ID != before { // of another tenant or client, or the first one
+			v.withdraw(r)
+		}
 		if err := h.rules.Judge(&v.session.Profile); err != nil {
 			return h.forbid(w, r, v, err)
 		}

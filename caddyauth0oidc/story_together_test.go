@@ -179,3 +179,25 @@ func TestMethodThatWasRewrittenIsProtected(t *testing.T) {
 		t.Errorf("%d", response.StatusCode)
 	}
 }
+
+// Of two directives on the way, the last one that lets a request pass says who it is,
+// and no header of the first one says otherwise.
+func TestRequestIsOfOneUser(t *testing.T) {
+	t.Parallel()
+	const outer = "auth0_oidc {\nheaders {\npreset remote_user\n}\nassertion {\nheader Signed-User\naudience app\n}\n}\n"
+	w := newAPIWorld(t, withGlobal(globalTenant), withSite(outer+"auth0_oidc /api/* {\n"+bearerSetting+"\n}\nreverse_proxy UPSTREAM"))
+	b := w.browser()
+	w.signIn(b, "/home", w.pair.Accented)
+	w.app.take()
+	token, _ := w.machineToken(reportsAPI, "read:reports")
+	w.send(b, "GET", "/api/x", map[string]string{"Authorization": "Bearer " + token})
+	seen := w.app.take()
+	if len(seen) != 1 || !strings.HasSuffix(seen[0].header.Get("X-Auth0-User-Id"), "@clients") {
+		t.Fatalf("%+v", seen)
+	}
+	for _, name := range []string{"Remote-User", "Remote-Name", "Remote-Email", "Signed-User"} {
+		if got := seen[0].header.Get(name); got != "" {
+			t.Errorf("%s is still %.40q", name, got)
+		}
+	}
+}
