@@ -12,43 +12,6 @@ import (
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
 )
 
-// bearerScheme is the scheme of Authorization that is ours (RFC 6750 section 2.1).
-const bearerScheme = "Bearer"
-
-// presented gives the access token of a request. found tells that there is one, or
-// is meant to be: the token is empty if it is not written as RFC 6750 says, or not
-// the only one. A token in the query or in the body is none.
-func (h *Handler) presented(r *http.Request) (token string, found bool) {
-	if h.Bearer == nil {
-		return "", false
-	}
-	lines := r.Header["Authorization"]
-	if !slices.ContainsFunc(lines, isBearer) {
-		return "", false
-	}
-	rest := lines[0][min(len(bearerScheme), len(lines[0])):]
-	token = strings.TrimLeft(rest, " ")
-	if len(lines) != 1 || len(token) == len(rest) || !isToken68(token) {
-		return "", true
-	}
-	return token, true
-}
-
-func isBearer(line string) bool {
-	name, _, _ := strings.Cut(strings.ReplaceAll(line, "\t", " "), " ")
-	name, _, _ = strings.Cut(name, ",")
-	return strings.EqualFold(name, bearerScheme)
-}
-
-// isToken68 tells whether the text is a token68 (RFC 9110 section 11.2), which
-// RFC 6750 calls b64token.
-func isToken68(text string) bool {
-	body := strings.TrimRight(text, "=")
-	return body != "" && !strings.ContainsFunc(body, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-._~+/", r))
-	})
-}
-
 // serveClient lets an API client pass, or refuses it. There is no way from here to
 // a login: neither the session that may have come along, nor `unauthenticated`,
 // makes up for a token that does not do.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -144,13 +145,22 @@ func TestTokensThatAreNotWrittenAsTheyShouldBeAreABadRequest(t *testing.T) {
 			"parameter":           {"Bearer token=" + good},
 			"equals alone":        {"Bearer =="},
 			"byte above ASCII":    {"Bearer \xff" + good},
+			"NBSP":                {"Bearer\xa0" + good},
+			"NEL":                 {"Bearer\x85" + good},
+			"NBSP before":         {"\xa0Bearer " + good},
+			"behind Basic":        {"Basic dTpw, Bearer " + good},
+			"behind a word":       {"x Bearer " + good},
+			"behind a slash":      {"x/bEARer " + good},
+			"in quotes":           {`"Bearer" ` + good},
+			"colon":               {"Bearer: " + good},
+			"spaces and no token": {" \tBearer\t"},
 		} {
 			response, body := w.authorize(lines...)
 			t.Run(name, func(t *testing.T) {
 				assertRefused(t, w, response, body, 400, "invalid_request", `, error="invalid_request"`)
 			})
 		}
-		for _, line := range []string{"bEARER " + good, "Bearer   " + good} {
+		for _, line := range []string{"bEARER " + good, "Bearer   " + good, " Bearer " + good, "\t Bearer " + good + " \t"} {
 			if response, _ := w.authorize(line); response.StatusCode != http.StatusOK || len(w.app.take()) != 1 {
 				t.Errorf("%.12q: %d", line, response.StatusCode)
 			}
@@ -167,8 +177,11 @@ func TestTokensElsewhereGiveNothing(t *testing.T) {
 		"/x?access_token=" + url.QueryEscape(good): nil,
 		"/cookie":      {"Cookie": "access_token=" + good + "; __Host-auth0_session=" + good},
 		"/dpop":        {"Authorization": "DPoP " + good},
-		"/basic":       {"Authorization": "Basic dTpw, Bearer " + good},
+		"/basic":       {"Authorization": "Basic bm90OkJlYXJlcg=="},
+		"/letters":     {"Authorization": "Basic xBearerx/bearer/x+y="},
 		"/run-on":      {"Authorization": "Bearer-x " + good},
+		"/other":       {"Authorization": "Bearerish " + good},
+		"/parameter":   {"Authorization": `Digest username="forbearer", realm="bearer-of-bad_news"`},
 		"/alone":       {"Authorization": good},
 		"/proxy":       {"Proxy-Authorization": "Bearer " + good},
 		"/other-names": {"X-Authorization": "Bearer " + good, "X-Forwarded-Access-Token": good, "X-Auth0-User-Id": "evil"},
@@ -375,8 +388,43 @@ func TestINV_01_05_06_07_HostileRequestsToAnAPI(t *testing.T) {
 	}
 }
 
+// HTTP/2 keeps the space around a value, which the proxy takes off for the application.
+func TestHDR_41_UnverifiedTokensDoNotComeThroughHTTP2(t *testing.T) {
+	t.Parallel()
+	w := newAPIWorld(t, withSettings(bearerSetting+"\nunauthenticated pass"))
+	b := w.browser()
+	page := w.open(b, "/auth/login?return_to=/home")
+	if _, err := b.Login(page, w.pair.User.Email, auth0sim.PairPassword); err != nil {
+		t.Fatal(err)
+	}
+	w.app.take()
+	dial, good := w.onHTTP2(), w.signed(nil)
+	for _, cookie := range []string{"a=1", cookieHeader(w, b)} {
+		for value, want := range map[string]string{
+			" Bearer x.y.z": "401", "\tBearer x.y.z": "401", " \t bearer  x.y.z\t": "401", "Bearer x.y.z ": "401",
+			"Bearer\xa0x.y.z": "400", "Bearer\x85x.y.z": "400", "\xa0Bearer x.y.z": "400", " Bearer\tx.y.z": "400",
+			"Basic dTpw, Bearer x.y.z": "400", "x Bearer x.y.z": "400", " Bearer": "400",
+			"Basic dTpw": "200", " Bearerish x.y.z": "200", " Bearer " + good: "200",
+		} {
+			header := h2fields{":method", "GET", ":scheme", "https", ":authority", "app.example.test", ":path", "/x", "cookie", cookie, "authorization", value}
+			if got := stream(t, dial(), header, nil); got != want {
+				t.Errorf("%.24q: %s, want %s", value, got, want)
+			}
+			if n := len(w.app.take()); n != map[bool]int{true: 1}[want == "200"] {
+				t.Errorf("%.24q: %d requests reached the application", value, n)
+			}
+		}
+	}
+}
+
+// bearerWord is the word where an application may find it.
+var bearerWord = regexp.MustCompile("(?is)(^|[^!#$%&'*+.^_`|~0-9a-z/-])bearer([^!#$%&'*+.^_`|~0-9a-z-]|$)")
+
 func FuzzAuthorization(f *testing.F) {
-	for _, seed := range []string{"Bearer a.b.c", "bearer", "Bearer  a==", "Bearer\ta", "Basic x, Bearer y", "Bearer,", ""} {
+	for _, seed := range []string{
+		"Bearer a.b.c", "bearer", "Bearer  a==", "Bearer\ta", "Basic x, Bearer y", "Bearer,", "", " Bearer a.b.c", "Bearer\xa0a.b.c", "x\x85bEARER\x00y",
+		"Basic x/bearer/y", "Bearerish a.b.c",
+	} {
 		f.Add(seed, "")
 	}
 	h := &Handler{Bearer: new(Bearer)}
@@ -384,8 +432,11 @@ func FuzzAuthorization(f *testing.F) {
 		lines := []string{first, second}[:1+min(len(second), 1)]
 		r := &http.Request{Header: http.Header{"Authorization": lines}}
 		token, found := h.presented(r)
-		if token != "" && (!found || second != "" || !strings.HasSuffix(first, " "+token) || strings.ContainsAny(token, " \t,\"")) {
+		if token != "" && (!found || second != "" || !strings.HasSuffix(strings.TrimRight(first, " \t"), " "+token) || strings.ContainsAny(token, " \t,\"")) {
 			t.Fatalf("%q, %q gave %q", first, second, token)
+		}
+		if !found && (bearerWord.MatchString(first) || bearerWord.MatchString(second)) {
+			t.Fatalf("%q, %q is let through", first, second)
 		}
 	})
 }
