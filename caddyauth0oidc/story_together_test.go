@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/policy"
@@ -70,6 +71,29 @@ func TestHDR_46_AssertionIsOfWhoeverPresentedTheAccessToken(t *testing.T) {
 	if seen[0].header.Get(assertionHeader) != seen[2].header.Get(assertionHeader) {
 		t.Error("the same token was asserted twice")
 	}
+}
+
+// What the application is told about a token is never over when it is told.
+func TestHDR_46_NothingOutlivesItsAccessToken(t *testing.T) {
+	t.Parallel()
+	w := newAPIWorld(t, withSettings(bearerSetting+"\nassertion {\naudience legacy\n}"))
+	token := w.signed(nil)
+	w.clock.advance(time.Hour - 2*time.Second)
+	if response, _ := w.call("/reports", token); response.StatusCode != http.StatusOK {
+		t.Fatalf("before its end: %d", response.StatusCode)
+	}
+	seen := w.app.take()[0].header
+	expires, err := time.Parse(time.RFC3339, seen.Get("X-Auth0-Session-Expires"))
+	if err != nil || !expires.After(w.clock.Now()) {
+		t.Errorf("Session-Expires %s at %s: %v", expires, w.clock.Now(), err)
+	}
+	set, _ := w.publishedAt("/auth/jwks.json")
+	if _, err := w.believe(set, seen.Get(assertionHeader), w.base, "legacy"); err != nil {
+		t.Error(err)
+	}
+	w.clock.advance(2 * time.Second)
+	response, body := w.call("/reports", token)
+	assertRefused(t, w, response, body, http.StatusUnauthorized, codeInvalidAccessToken, `, error="invalid_token"`)
 }
 
 // A page for those with a second factor gets a form of somebody who is signed in with a

@@ -107,7 +107,7 @@ func (t *Tenant) judgeAccess(c claims, audiences []string) string {
 		{"token_type", !slices.Contains(audience, client)}, // only an ID token is for the client that got it
 		{"subject", is(c.identifier("sub", maxSubject))},
 		{"issued_at", beginsBy(c, "iat", now.Add(skew))},
-		{"expired", endsAfter(c, "exp", now.Add(-skew))},
+		{"expired", endsAfter(c, "exp", now)}, // no leeway: what we tell the application about the token ends then
 		{"not_before", !c.has("nbf") || beginsBy(c, "nbf", now.Add(skew))},
 		{"scope", !c.has("scope") || is(c.text("scope"))},
 		{"permissions", !c.has("permissions") || is(c.list("permissions"))},

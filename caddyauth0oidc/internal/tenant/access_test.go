@@ -104,6 +104,7 @@ func TestAccessTokensWhoseClaimsAreRefused(t *testing.T) {
 		{"CVE-LIB-10 iat in future", object{"iat": at(61 * time.Second)}, "issued_at"},
 		{"no exp", object{"exp": nil}, "expired"},
 		{"expired", object{"exp": at(-60 * time.Second)}, "expired"},
+		{"expired this second", object{"exp": at(0)}, "expired"},
 		{"CVE-MAO-21 exp text", object{"exp": fmt.Sprint(at(time.Hour))}, "expired"},
 		{"exp in milliseconds", object{"exp": at(time.Hour) * 1000}, "expired"},
 		{"nbf in future", object{"nbf": at(61 * time.Second)}, "not_before"},
