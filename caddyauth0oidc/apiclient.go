@@ -19,7 +19,7 @@ func (h *Handler) serveClient(w http.ResponseWriter, r *http.Request, v *visit, 
 	client, refused := h.judgeToken(r, token)
 	switch {
 	case refused == nil:
-		h.publish(r, v, client.profile, client.id, client.Expiry)
+		h.publish(r, v, client.profile, client.id, h.ends(client.AccessToken))
 		a := v.answerTo(w)
 		h.tellWhatVaries(a)
 		return a.serve(r, next)
@@ -62,8 +62,8 @@ func (h *Handler) judgeClient(o origin, client *verifiedToken) *refusal {
 	refused := func(code string, cause error) *refusal {
 		return &refusal{code: code, status: http.StatusForbidden, cause: cause, bearer: h.bearerChallenge(o, "")}
 	}
-	switch err := h.admits(client.profile, client.IsMachine()); {
-	case errors.Is(err, policy.ErrContext): // RFC 9470 section 3
+	switch err := h.admits(client.profile, client.AccessToken); {
+	case errors.Is(err, policy.ErrContext), errors.Is(err, errStale): // RFC 9470 section 3
 		f := refused(codeStepUpRequired, err)
 		f.status, f.bearer = http.StatusUnauthorized, f.bearer+h.demand().challenge()
 		return f

@@ -13,7 +13,8 @@ import (
 )
 
 // Bearer lets API clients pass with an access token of the tenant in the header
-// Authorization (RFC 6750 section 2.1), in place of a session.
+// Authorization (RFC 6750 section 2.1), in place of a session. Where the directive has
+// `acr_values` or `max_age`, the token itself has to show them, that of a machine too.
 type Bearer struct {
 	// Audiences are the identifiers of the APIs of the tenant for which a token
 	// may have been issued, compared byte for byte; one of them has to be among
@@ -38,7 +39,15 @@ type Bearer struct {
 //		scope       <scope...>
 //		permissions <permission...>
 //	}
+//	bearer off
 func (h *Handler) parseBearer(d *caddyfile.Dispenser) error {
+	if args := d.RemainingArgs(); len(args) > 0 {
+		if len(args) > 1 || args[0] != "off" {
+			return d.Errf("'bearer' takes 'off' on its line and nothing else; write its settings in braces, not '%s'", args[len(args)-1])
+		}
+		h.Bearer = nil
+		return nil
+	}
 	h.Bearer = orNew(h.Bearer)
 	read := func(field *[]string, check func(string) error) func() error {
 		return func() error { return list(func(*Handler) *[]string { return field }, each(check))(h, d) }

@@ -133,7 +133,7 @@ func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Tra
 	if err != nil {
 		return nil, err
 	}
-	if err := h.admits(p, false); err != nil {
+	if err := h.admits(p, nil); err != nil {
 		return nil, err
 	}
 	s, err := session.New(h.random, h.now(), *p)

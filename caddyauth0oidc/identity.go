@@ -1,12 +1,14 @@
 package caddyauth0oidc
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/profile"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/upstream"
 )
 
@@ -21,17 +23,32 @@ type identity struct {
 // headerRoom is how many headers the array of a visit has room for.
 const headerRoom = 24
 
-// admits judges a user who is known, from a session or from an access token, by the
-// connection and the strength of the sign-in that this directive asks for. A machine is an application that acts for itself: it
-// has come through no connection, and the tenant grants it each API by name.
-func (h *Handler) admits(p *profile.Profile, machine bool) error {
-	if machine {
-		return nil
+// errStale says that a token does not show a sign-in that is recent enough.
+var errStale = errors.New("judging the sign-in: auth_time does not show what max_age asks for")
+
+// admits judges whoever is known from a session or, if there is one, from an access
+// token, by the connection, and by the strength and age of the sign-in that this
+// directive asks for. A machine is an application that acts for itself: it has come
+// through no connection, and the tenant grants it each API by name; but it has no
+// second factor either. How old its sign-in is, a session knows by its limits.
+func (h *Handler) admits(p *profile.Profile, token *tenant.AccessToken) error {
+	if token == nil || !token.IsMachine() {
+		if err := h.connections.Judge(p.UserID); err != nil {
+			return err
+		}
 	}
-	if err := h.connections.Judge(p.UserID); err != nil {
-		return err
+	if token != nil && !h.limits.Recent(token.AuthTime, h.now()) {
+		return errStale
 	}
 	return h.contexts.Judge(p)
+}
+
+// ends is when a token does for this directive no longer.
+func (h *Handler) ends(token *tenant.AccessToken) time.Time {
+	if end := token.AuthTime.Add(h.limits.MaxAge); h.limits.MaxAge > 0 && end.Before(token.Expiry) {
+		return end
+	}
+	return token.Expiry
 }
 
 // publish gives the request its user: headers for the upstream, placeholders for the

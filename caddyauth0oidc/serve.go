@@ -165,7 +165,7 @@ func (h *Handler) clean(r *http.Request) {
 // connection and a strength that this directive accepts. Anything else is no session.
 func (h *Handler) readSession(r *http.Request, v *visit, s *session.Session) bool {
 	return h.keys.Load().ReadSession(s, v.cookies, h.cookiesOf(h.originOf(r)).Session.Name) &&
-		s.Alive(h.now(), h.limits) && h.admits(&s.Profile, false) == nil
+		s.Alive(h.now(), h.limits) && h.admits(&s.Profile, nil) == nil
 }
 
 // siteSession gives the session for the module's own routes, which the

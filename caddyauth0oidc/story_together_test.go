@@ -1,6 +1,7 @@
 package caddyauth0oidc
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -34,19 +35,73 @@ func TestAccessTokensAreJudgedAsSessionsAre(t *testing.T) {
 	}
 }
 
-func TestAccessTokenDoesNotShowASecondFactor(t *testing.T) {
+// What acr_values and max_age ask for, a token shows itself, that of a machine too.
+func TestAccessTokensShowTheStrengthAndTheAgeOfTheSignIn(t *testing.T) {
 	t.Parallel()
-	w := newAPIWorld(t, withSettings(bearerSetting+"\nacr_values mfa"))
-	response, body := w.call("/reports", w.signed(nil))
-	challenge := response.Header.Get("WWW-Authenticate")
-	if response.StatusCode != http.StatusUnauthorized || !strings.Contains(body, codeStepUpRequired) || len(w.app.take()) != 0 ||
-		!strings.HasPrefix(challenge, "Bearer ") || !strings.Contains(challenge, `error="insufficient_user_authentication"`) ||
-		!strings.Contains(challenge, `acr_values="`+policy.MultiFactor+`"`) {
-		t.Errorf("%d %s %q", response.StatusCode, body, challenge)
+	w := newAPIWorld(t, withSettings(bearerSetting+"\nacr_values mfa\nmax_age 10m"))
+	at := func(d time.Duration) int64 { return w.clock.Now().Add(d).Unix() }
+	machine := map[string]any{"sub": "spa@clients", "gty": "client-credentials"}
+	for name, tc := range map[string]struct {
+		changes map[string]any
+		passes  bool
+	}{
+		"acr and fresh":            {map[string]any{"acr": policy.MultiFactor, "auth_time": at(-time.Minute)}, true},
+		"amr and fresh":            {map[string]any{"amr": []string{"mfa"}, "auth_time": at(-9 * time.Minute)}, true},
+		"a little ahead":           {map[string]any{"acr": policy.MultiFactor, "auth_time": at(30 * time.Second)}, true},
+		"neither":                  {nil, false},
+		"machine":                  {machine, false},
+		"machine with acr":         {map[string]any{"sub": "spa@clients", "gty": "client-credentials", "acr": policy.MultiFactor}, false},
+		"machine, fresh":           {map[string]any{"sub": "spa@clients", "gty": "client-credentials", "auth_time": at(0)}, false},
+		"machine with both":        {map[string]any{"sub": "spa@clients", "acr": policy.MultiFactor, "auth_time": at(0)}, true},
+		"acr alone":                {map[string]any{"acr": policy.MultiFactor}, false},
+		"fresh alone":              {map[string]any{"auth_time": at(-time.Minute)}, false},
+		"too old":                  {map[string]any{"acr": policy.MultiFactor, "auth_time": at(-10*time.Minute - time.Second)}, false},
+		"auth_time of tomorrow":    {map[string]any{"acr": policy.MultiFactor, "auth_time": at(24 * time.Hour)}, false},
+		"auth_time text":           {map[string]any{"acr": policy.MultiFactor, "auth_time": fmt.Sprint(at(0))}, false},
+		"auth_time implausible":    {map[string]any{"acr": policy.MultiFactor, "auth_time": at(0) * 1000}, false},
+		"auth_time with a decimal": {map[string]any{"acr": policy.MultiFactor, "auth_time": float64(at(0)) - 0.5}, false},
+	} {
+		response, body := w.call("/reports", w.signed(tc.changes))
+		if tc.passes {
+			if response.StatusCode != http.StatusOK || len(w.app.take()) != 1 {
+				t.Errorf("%s: %d %s", name, response.StatusCode, body)
+			}
+			continue
+		}
+		challenge := response.Header.Get("WWW-Authenticate")
+		if response.StatusCode != http.StatusUnauthorized || !strings.Contains(body, codeStepUpRequired) || len(w.app.take()) != 0 ||
+			!strings.HasPrefix(challenge, "Bearer ") || !strings.Contains(challenge, `error="insufficient_user_authentication"`) ||
+			!strings.Contains(challenge, `acr_values="`+policy.MultiFactor+`", max_age="600"`) {
+			t.Errorf("%s: %d %s %q", name, response.StatusCode, body, challenge)
+		}
 	}
-	response, _ = w.call("/reports", w.signed(map[string]any{"acr": policy.MultiFactor}))
-	if response.StatusCode != http.StatusOK {
-		t.Errorf("with acr: %d", response.StatusCode)
+}
+
+func TestAccessTokenEndsWhenItsSignInIsTooOld(t *testing.T) {
+	t.Parallel()
+	w := newAPIWorld(t, withSettings(bearerSetting+"\nmax_age 10m"))
+	signedIn := w.clock.Now().Truncate(time.Second).Add(-time.Minute)
+	token := w.signed(map[string]any{"auth_time": signedIn.Unix()})
+	if response, _ := w.call("/reports", token); response.StatusCode != http.StatusOK {
+		t.Fatalf("%d", response.StatusCode)
+	}
+	assertSeen(t, w.app.take()[0], map[string]string{"X-Auth0-Session-Expires": signedIn.Add(10 * time.Minute).UTC().Format(time.RFC3339)})
+	w.clock.advance(9 * time.Minute)
+	if response, body := w.call("/reports", token); response.StatusCode != http.StatusUnauthorized || !strings.Contains(body, codeStepUpRequired) {
+		t.Errorf("after it: %d %s", response.StatusCode, body)
+	}
+}
+
+// A directive for stronger sign-ins may do without the tokens that its block accepts.
+func TestBearerOffTakesBackWhatABlockAccepts(t *testing.T) {
+	t.Parallel()
+	block := strings.Replace(globalTenant, "connection acme-child\n", "connection acme-child\n"+bearerSetting+"\n", 1)
+	w := newAPIWorld(t, withGlobal(block), withSite("@usual not path /admin/*\nauth0_oidc @usual\nauth0_oidc /admin/* {\nbearer off\n}\nreverse_proxy UPSTREAM"))
+	for path, want := range map[string]int{"/x": http.StatusOK, "/admin/x": http.StatusUnauthorized} {
+		response, _ := w.call(path, w.signed(nil))
+		if n := len(w.app.take()); response.StatusCode != want || (n == 1) != (want == http.StatusOK) {
+			t.Errorf("%s: %d, %d requests", path, response.StatusCode, n)
+		}
 	}
 }
 

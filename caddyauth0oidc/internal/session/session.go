@@ -87,8 +87,13 @@ func earlier(a, b time.Time) time.Time {
 // be of more than 60 seconds in the future does not.
 func (s *Session) Alive(now time.Time, l Limits) bool {
 	latest := now.Add(clockSkew)
-	return now.Before(s.Expires(l)) && !s.Login.After(latest) && !s.Seen.After(latest) &&
-		(l.MaxAge == 0 || !s.AuthTime.After(latest))
+	return now.Before(s.Expires(l)) && !s.Login.After(latest) && !s.Seen.After(latest) && l.Recent(s.AuthTime, now)
+}
+
+// Recent tells whether the user proved lately enough who they are. The zero time, which
+// says nothing, is not recent under any MaxAge, nor is one more than 60 seconds ahead.
+func (l Limits) Recent(proved, now time.Time) bool {
+	return l.MaxAge == 0 || now.Before(proved.Add(l.MaxAge)) && !proved.After(now.Add(clockSkew))
 }
 
 // RenewalDue tells whether a tenth of the idle time has passed since the cookie

@@ -23,6 +23,8 @@ type AccessToken struct {
 	Permissions []string
 	// Expiry is when the token ends.
 	Expiry time.Time
+	// AuthTime is when the user signed in; the zero time when the token does not say. It may be in the future.
+	AuthTime time.Time
 	// Claims are all claims, names spelt as in the token and numbers as json.Number.
 	Claims map[string]any
 
@@ -155,6 +157,7 @@ func newAccessToken(c claims, generation int) *AccessToken {
 	token := &AccessToken{Claims: c, ClientID: c.issuedTo(), generation: generation}
 	token.Subject, _ = c.text("sub")
 	token.Expiry, _ = c.time("exp")
+	token.AuthTime, _ = c.time("auth_time")
 	token.Permissions, _ = c.list("permissions")
 	scope, _ := c.text("scope")
 	token.Scopes = strings.FieldsFunc(scope, func(r rune) bool { return r == ' ' }) // RFC 6749 section 3.3
