@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
 )
@@ -30,6 +31,18 @@ type Bearer struct {
 	Permissions []string `json:"permissions,omitempty"`
 
 	verified verifiedTokens
+}
+
+// warn tells of rules that access tokens may get around: a deny does not hold where its
+// claim is missing, and what an Action adds to ID tokens is not in access tokens.
+func (b *Bearer) warn(logger *zap.Logger, deny []Rule) {
+	if b == nil {
+		return
+	}
+	for _, rule := range deny {
+		logger.Warn("a deny keeps out nobody whose access token lacks the claim: have an Action add the claim to access tokens, too, "+
+			"or write a require", zap.String("claim", rule.Claim))
+	}
 }
 
 // parseBearer reads:

@@ -66,6 +66,7 @@ func (h *Handler) warn() {
 			"its own in place of the user's too", zap.String("domain", domain))
 	}
 	h.Headers.warn(h.logger)
+	h.Bearer.warn(h.logger, h.Deny)
 }
 
 // identify gives the handler a key that is the same after a reload, and on

@@ -1,0 +1,30 @@
+package caddyauth0oidc
+
+import (
+	"strings"
+	"testing"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// Who writes a deny beside access tokens learns that some lack the claim.
+func TestDenyBesideAccessTokensIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	deny := []Rule{{Claim: "https://acme.com/blocked"}, {Claim: "org_id", Values: []string{"org_x"}}}
+	for _, test := range []struct {
+		bearer *Bearer
+		deny   []Rule
+		want   int
+	}{{nil, deny, 0}, {new(Bearer), nil, 0}, {new(Bearer), deny, 2}} {
+		core, logs := observer.New(zap.WarnLevel)
+		test.bearer.warn(zap.New(core), test.deny)
+		if logs.Len() != test.want {
+			t.Errorf("%+v: %d warnings, want %d", test, logs.Len(), test.want)
+		}
+	}
+	w := newWorld(t, withSettings(bearerSetting+"\ndeny https://acme.com/blocked"))
+	if !strings.Contains(w.logs(), "https://acme.com/blocked") {
+		t.Error("loading the configuration warned of nothing")
+	}
+}
