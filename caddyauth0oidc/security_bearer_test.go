@@ -328,6 +328,23 @@ func TestKeptTokensEndWithTheirKey(t *testing.T) {
 	t.Error("the token of a revoked key still passes")
 }
 
+// On a quiet site nobody has asked for the keys meanwhile.
+func TestTheFirstRequestAfterAQuietDayIsJudgedByTodaysKeys(t *testing.T) {
+	t.Parallel()
+	w := newAPIWorld(t)
+	token, _ := w.machineToken(reportsAPI, "read:reports")
+	if response, _ := w.call("/x", token); response.StatusCode != http.StatusOK {
+		t.Fatal(response.StatusCode)
+	}
+	w.app.take()
+	w.pair.Master.RotateKeys()
+	w.pair.Master.RotateKeys()
+	w.pair.Master.RevokePreviousKey()
+	w.clock.advance(23 * time.Hour)
+	response, body := w.call("/x", token)
+	assertRefused(t, w, response, body, 401, "invalid_access_token", `, error="invalid_token"`)
+}
+
 func TestWithoutTheTenantATokenHasToWait(t *testing.T) {
 	t.Parallel()
 	w := newAPIWorld(t)

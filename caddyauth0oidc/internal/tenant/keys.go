@@ -14,8 +14,10 @@ import (
 )
 
 const (
-	// Keys are asked for again in the background after an hour. A key that is no longer served is believed for a day at most.
+	// Keys are asked for again in the background after an hour, and before the next use after two, as on a quiet site. A key
+	// that is no longer served is believed for a day at most, while the tenant cannot be asked.
 	keysFresh = time.Hour
+	keysOld   = 2 * keysFresh
 	keysLimit = 24 * time.Hour
 
 	// unknownKeyFloor is the least time between two requests that were caused by tokens with an unknown key.
@@ -49,7 +51,7 @@ type keySet struct {
 func newKeySet(t *Tenant) *keySet {
 	k := &keySet{tenant: t}
 	k.recall = &recall[[]signingKey]{
-		ask: k.fetch, doing: fetchingKeys, now: t.now, timeout: t.timeout, fresh: keysFresh, limit: keysLimit,
+		ask: k.fetch, doing: fetchingKeys, now: t.now, timeout: t.timeout, fresh: keysFresh, old: keysOld, limit: keysLimit,
 	}
 	return k
 }

@@ -17,6 +17,9 @@ type recall[T any] struct {
 	timeout time.Duration
 	// fresh is how long an answer is served without asking again.
 	fresh time.Duration
+	// old is the age from which on callers wait for a new answer, and get the old one only if there is none; 0 means never.
+	// While requests fail nobody waits: that would make every caller slow through an outage.
+	old time.Duration
 	// limit is how long an answer may be served at all; 0 means for ever.
 	limit time.Duration
 
@@ -38,7 +41,15 @@ type flight[T any] struct {
 	failure    *UnavailableError
 }
 
-// get returns the answer and its generation, asking only when there is none that may be served.
+// wait ends with the request, or when the caller gives up.
+func (f *flight[T]) wait(ctx context.Context) {
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+	}
+}
+
+// get returns the answer and its generation. It waits for one only when there is none that may be served, or only an old one.
 func (r *recall[T]) get(ctx context.Context) (T, int, error) {
 	r.mu.Lock()
 	now := r.now()
@@ -46,7 +57,12 @@ func (r *recall[T]) get(ctx context.Context) (T, int, error) {
 	stale := age < 0 || age >= r.fresh
 	if r.generation > 0 && (r.limit == 0 || age < r.limit) {
 		if stale && !pending(r.notBefore, now) {
-			r.start()
+			f := r.start()
+			if r.old > 0 && age >= r.old && now.Sub(r.notBefore) >= r.fresh {
+				r.mu.Unlock()
+				f.wait(ctx)
+				r.mu.Lock()
+			}
 		}
 		defer r.mu.Unlock()
 		return r.value, r.generation, nil

@@ -230,3 +230,40 @@ func TestINV_07_ASVS_28_APanicIsAFailure(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// Callers wait for keys that are better than old ones, once, and not while the tenant is away.
+func TestOldKeysServeOnlyWhenThereAreNoOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := newAuthority()
+		tn := newTestTenant(t, slow(a, time.Second), nil)
+		raw := mint(rsaOne(), rs256, accessToken(time.Now(), nil))
+		verify := func(want error, took time.Duration) {
+			t.Helper()
+			start := time.Now()
+			_, err := tn.VerifyAccessToken(t.Context(), raw, testAPIs)
+			if (err == nil) != (want == nil) || time.Since(start) != took {
+				t.Errorf("%v after %v, want %v after %v", err, time.Since(start), want, took)
+			}
+		}
+		verify(nil, 2*time.Second) // discovery and keys
+		a.fail(jwksPath, 500)
+		time.Sleep(keysOld)
+		verify(nil, time.Second)
+		for range 10 { // the outage goes on, and makes nobody wait
+			time.Sleep(20 * time.Second)
+			verify(nil, 0)
+		}
+		synctest.Wait()
+		time.Sleep(keysOld) // nobody has asked for long
+		given, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := tn.VerifyAccessToken(given, raw, testAPIs); err != nil {
+			t.Errorf("who gave up: %v", err)
+		}
+		time.Sleep(time.Minute)
+		a.serve(jwksPath, jwks(rsaJWK("two", &rsaTwo().PublicKey)))
+		time.Sleep(keysOld)
+		verify(invalid("signature"), 2*time.Second) // and once more for the unknown key
+	})
+}
