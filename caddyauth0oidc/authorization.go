@@ -2,7 +2,6 @@ package caddyauth0oidc
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 )
 
@@ -12,17 +11,20 @@ const bearerScheme = "Bearer"
 // presented gives the access token of a request. found tells that there is one, or
 // is meant to be: the token is empty if it is not written as RFC 6750 says, or not
 // the only one. A token in the query or in the body is none.
-func (h *Handler) presented(r *http.Request) (token string, found bool) {
-	if h.Bearer == nil {
+func (h *Handler) presented(v *visit) (token string, found bool) {
+	if h.Bearer == nil || v.authorization == "" {
 		return "", false
 	}
-	lines := r.Header["Authorization"]
-	if len(lines) == 1 {
-		if token = bearerToken(lines[0]); token != "" {
-			return token, true
-		}
+	if token = bearerToken(v.authorization); token != "" {
+		return token, true
 	}
-	return "", slices.ContainsFunc(lines, mentionsBearer)
+	return "", mentionsBearer(v.authorization)
+}
+
+// authorizationOf gives the header as one line (RFC 9110 section 5.3). With several, none
+// is a well-formed token any more.
+func authorizationOf(r *http.Request) string {
+	return strings.Join(r.Header["Authorization"], ", ")
 }
 
 // bearerToken gives the token of a line that is one well-formed `Bearer <token68>`, or

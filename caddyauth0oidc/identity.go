@@ -21,7 +21,7 @@ type identity struct {
 }
 
 // headerRoom is how many headers the array of a visit has room for.
-const headerRoom = 24
+const headerRoom = 23
 
 // errStale says that a token does not show a sign-in that is recent enough.
 var errStale = errors.New("judging the sign-in: auth_time does not show what max_age asks for")

@@ -386,6 +386,28 @@ respond "{http.auth.auth0_oidc.error} [{http.auth.user.id}{http.request.header.X
 	}
 }
 
+// What the application should not see is still what the request came with: an error
+// route does not take it for the session's.
+func TestErrorRoutesKnowTheTokenThatWasTakenOut(t *testing.T) {
+	t.Parallel()
+	directive := "auth0_oidc {\n" + bearerSetting + "\n}\n"
+	w := newAPIWorld(t, withGlobal(globalTenant), withSite(directive+`request_header -Authorization
+handle /fails {
+error 418
+}
+reverse_proxy UPSTREAM
+handle_errors {
+`+directive+`respond "{http.auth.user.id} {http.request.header.X-Auth0-User-Id}"
+}`))
+	b := w.browser()
+	w.signIn(b, "/home", w.pair.User)
+	token, clientID := w.machineToken(reportsAPI, "read:reports")
+	response, body := w.send(b, "GET", "/fails", map[string]string{"Authorization": "Bearer " + token})
+	if want := clientID + "@clients"; body != want+" "+want {
+		t.Errorf("with a token and a session: %d %s, want %s", response.StatusCode, body, want)
+	}
+}
+
 // The invariants hold where access tokens are accepted.
 func TestINV_01_05_06_07_HostileRequestsToAnAPI(t *testing.T) {
 	t.Parallel()
@@ -447,8 +469,8 @@ func FuzzAuthorization(f *testing.F) {
 	h := &Handler{Bearer: new(Bearer)}
 	f.Fuzz(func(t *testing.T, first, second string) {
 		lines := []string{first, second}[:1+min(len(second), 1)]
-		r := &http.Request{Header: http.Header{"Authorization": lines}}
-		token, found := h.presented(r)
+		v := &visit{authorization: authorizationOf(&http.Request{Header: http.Header{"Authorization": lines}})}
+		token, found := h.presented(v)
 		if token != "" && (!found || second != "" || !strings.HasSuffix(strings.TrimRight(first, " \t"), " "+token) || strings.ContainsAny(token, " \t,\"")) {
 			t.Fatalf("%q, %q gave %q", first, second, token)
 		}

@@ -20,8 +20,12 @@ const visitVar = "auth0_oidc"
 // visit is what the handlers of one request know of it. Most of what a request of a
 // signed-in user needs is a part of it, and so takes no memory of its own.
 type visit struct {
-	cookies  []string // the Cookie header as it came, before ours were removed
-	site     *site    // where the first directive met it
+	cookies []string // the Cookie header as it came, before ours were removed
+	site    *site    // where the first directive met it
+	// The header as it came: a request whose token was taken out for the application is
+	// not the session's afterwards.
+	authorization string
+
 	session  session.Session
 	identity identity
 	applied  []*upstream.Plan // whose headers were set
@@ -59,7 +63,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if v.refusal != nil && h.ownRoute(v, originalPath(r)) == nil { // what was refused is not let in behind the refusal
 		return h.turnAway(w, r, v, next)
 	}
-	if token, found := h.presented(r); found {
+	if token, found := h.presented(v); found {
 		return h.serveClient(w, r, v, token, next)
 	}
 	before := v.session.ID
@@ -140,7 +144,7 @@ func (h *Handler) matches(r *http.Request) bool {
 func (h *Handler) enter(r *http.Request) (v *visit, first bool) {
 	v = visitOf(r)
 	if first = v == nil; first {
-		v = &visit{cookies: r.Header["Cookie"], site: h.siteOf(r)}
+		v = &visit{cookies: r.Header["Cookie"], site: h.siteOf(r), authorization: authorizationOf(r)}
 		caddyhttp.SetVar(r.Context(), visitVar, v)
 		replacerOf(r).Map(v.placeholder)
 	}
