@@ -10,13 +10,10 @@ import (
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
 )
 
-const (
-	// maxVerified bounds one of the two generations that are kept.
-	maxVerified = 256
-	// maxKeptToken is the longest token that is kept; a longer one is verified each
-	// time. What is kept of a token takes a few times its length.
-	maxKeptToken = 8 << 10
-)
+// maxVerified bounds one of the two generations that are kept. What is kept of a token are
+// its claims, decoded and as a profile: some ten times its length, so that 512 of the
+// longest, of 8 kB, take 40 MB. Only who gets tokens from the tenant can bring that about.
+const maxVerified = 256
 
 // verifiedTokens keeps which access tokens had a good signature, because verifying
 // one costs more than all else that we do for a request. It belongs to one
@@ -60,9 +57,7 @@ func (k *verifiedTokens) verify(ctx context.Context, t *tenant.Tenant, raw strin
 	}
 	p.Remember()
 	found := &verifiedToken{token, p, [16]byte(key[:16])}
-	if len(raw) <= maxKeptToken {
-		k.keep(key, found)
-	}
+	k.keep(key, found)
 	return found, nil
 }
 

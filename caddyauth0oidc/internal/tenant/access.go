@@ -8,8 +8,35 @@ import (
 	"time"
 )
 
-// maxAccessToken bounds what anybody may send as an access token. Auth0's have one to four kilobytes.
-const maxAccessToken = 16 << 10
+const (
+	// maxAccessToken bounds what anybody may send as an access token. Auth0's have one to four kilobytes.
+	maxAccessToken = 8 << 10
+
+	// These bound what decoding may cost before the signature is known, to about what a bad signature costs, twice that at most. A
+	// token with 300 permissions is within them.
+	maxElements, maxMembers, maxNested = 400, 80, 32
+)
+
+// isSimple counts, without decoding, what decoding costs: elements, members, and the objects and arrays that hold them.
+func isSimple(payload []byte) bool {
+	elements, members, nested, inText := 0, 0, 0, false
+	for i := 0; i < len(payload); i++ {
+		switch c := payload[i]; {
+		case c == '"':
+			inText = !inText
+		case c == '\\':
+			i++
+		case inText:
+		case c == ',':
+			elements++
+		case c == ':':
+			members++
+		case c == '{' || c == '[':
+			nested++
+		}
+	}
+	return elements <= maxElements && members <= maxMembers && nested <= maxNested
+}
 
 // AccessToken is a verified access token. It and its claims must not be changed, because requests share it.
 type AccessToken struct {
@@ -42,6 +69,9 @@ func (t *Tenant) VerifyAccessToken(ctx context.Context, raw string, audiences []
 	unverified, err := checkForm(raw, isAccessTokenType)
 	if err != nil {
 		return nil, err
+	}
+	if !isSimple(unverified) {
+		return nil, invalid("malformed")
 	}
 	claims, err := parseClaims(unverified)
 	if err != nil {

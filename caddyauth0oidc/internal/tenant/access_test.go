@@ -150,6 +150,9 @@ func TestAccessTokensWhoseFormIsRefused(t *testing.T) {
 		{"TOK-06 name twice", payload(`{"sub":"a","sub":"b"}`), "duplicate_claim"},
 		{"TOK-06 invalid UTF-8", payload("{\"sub\":\"\xff\"}"), "malformed"},
 		{"TOK-06 1e999", payload(`{"iat":1e999}`), "malformed"},
+		{"DOS-05 many objects", payload(`{"a":[` + strings.Repeat("{},", 40) + "{}]}"), "malformed"},
+		{"DOS-05 many arrays", payload(`{"a":` + strings.Repeat("[", 31) + "[],[]" + strings.Repeat("]", 31) + "}"), "malformed"},
+		{"DOS-05 many numbers", payload(`{"a":[` + strings.Repeat("1,", 401) + "1]}"), "malformed"},
 		{"TOK-06 depth", payload(strings.Repeat(`{"a":`, 1000) + "1" + strings.Repeat("}", 1000)), "malformed"},
 		{"TOK-08 empty signature", parts[0] + "." + parts[1] + ".", "malformed"},
 		{"RP-BAS-10 broken signature", parts[0] + "." + parts[1] + "." + b64(make([]byte, 256)), "signature"},
@@ -271,6 +274,20 @@ func TestAnAccessTokenCannotBeJudgedWithoutKeys(t *testing.T) {
 	tn := newTestTenant(t, a, c.Now)
 	_, err := tn.VerifyAccessToken(t.Context(), mint(rsaOne(), rs256, accessToken(c.Now(), nil)), testAPIs)
 	wantUnavailable(t, err)
+}
+
+func TestAccessTokenWithManyPermissionsIsAccepted(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	tn := newTestTenant(t, newAuthority(), c.Now)
+	permissions := make([]string, 300)
+	for i := range permissions {
+		permissions[i] = fmt.Sprint("read:report", i)
+	}
+	raw := mint(rsaOne(), rs256, accessToken(c.Now(), object{"permissions": permissions}))
+	if got, err := tn.VerifyAccessToken(t.Context(), raw, testAPIs); err != nil || len(got.Permissions) != 300 {
+		t.Errorf("%d bytes: %v", len(raw), err)
+	}
 }
 
 // Whatever stands in the header, it is refused without a panic, and never believed without the signature.

@@ -88,7 +88,11 @@ func sane(v any, depth int) bool {
 }
 
 func misspelt(name string) bool {
+	ascii := !strings.ContainsFunc(name, func(r rune) bool { return r > unicode.MaxASCII })
 	for _, protected := range protectedClaims {
+		if ascii && len(name) != len(protected) { // other letters fold to ASCII of another length
+			continue
+		}
 		if name != protected && strings.EqualFold(name, protected) {
 			return true
 		}
