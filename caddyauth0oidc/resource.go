@@ -27,14 +27,16 @@ func (h *Handler) serveResourceMetadata(w http.ResponseWriter, r *http.Request, 
 	if !slices.Contains(members, h) {
 		members = append(slices.Clone(members), h)
 	}
+	var audiences []string
 	for _, one := range members {
 		if one.Bearer == nil {
 			continue
 		}
+		audiences = append(audiences, one.Bearer.Audiences...)
 		document.AuthorizationServers = append(document.AuthorizationServers, one.shared.tenant.Issuer())
 		document.ScopesSupported = append(document.ScopesSupported, one.Bearer.Scopes...)
 	}
-	document.Resource = h.resource(document.Resource)
+	document.Resource = resource(document.Resource, audiences)
 	document.AuthorizationServers = unique(document.AuthorizationServers)
 	document.ScopesSupported = unique(document.ScopesSupported)
 	header := w.Header()
@@ -47,12 +49,12 @@ func (h *Handler) serveResourceMetadata(w http.ResponseWriter, r *http.Request, 
 	return nil
 }
 
-// resource is the site's origin, with the slash behind it if an audience is written
-// so. A client must not use a document whose resource is not the one from which it
-// made the document's address (RFC 9728 section 3.3), so that an audience elsewhere,
-// or with a path, cannot stand here.
-func (h *Handler) resource(site string) string {
-	if !slices.Contains(h.Bearer.Audiences, site) && slices.Contains(h.Bearer.Audiences, site+"/") {
+// resource is the site's origin, with the slash behind it if the site's audiences are
+// written so. Clients ask for a token for it, which is why it is not always what RFC 9728
+// section 3.3 has strictly: the URL that was requested. An audience elsewhere, or with a
+// path, cannot stand here at all.
+func resource(site string, audiences []string) string {
+	if !slices.Contains(audiences, site) && slices.Contains(audiences, site+"/") {
 		return site + "/"
 	}
 	return site

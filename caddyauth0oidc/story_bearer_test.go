@@ -316,7 +316,7 @@ scope b:read
 }
 reverse_proxy UPSTREAM`))
 	_, body := w.send(w.browser(), "GET", resourceMetadataPath, nil)
-	want := `{"resource":"https://app.example.test","authorization_servers":["` + w.pair.Master.Issuer() +
+	want := `{"resource":"https://app.example.test/","authorization_servers":["` + w.pair.Master.Issuer() +
 		`"],"scopes_supported":["a:read","b:read"],"bearer_methods_supported":["header"]}`
 	if strings.TrimSpace(body) != want {
 		t.Errorf("%s, want %s", body, want)
