@@ -27,7 +27,7 @@ func (h *Handler) serveClient(w http.ResponseWriter, r *http.Request, v *visit, 
 		return h.turnAway(w, r, v, next)
 	}
 	v.withdraw(r)
-	v.speaks = true
+	refused.ofToken = true
 	return h.refuse(w, r, *refused)
 }
 
@@ -49,10 +49,12 @@ func (h *Handler) judgeToken(r *http.Request, token string) (*verifiedToken, *re
 		f := h.unavailable(err, "")
 		return nil, &f
 	}
-	if !hasAll(client.Scopes, h.Bearer.Scopes) || !hasAll(client.Permissions, h.Bearer.Permissions) {
-		return nil, &refusal{
-			code: codeInsufficientScope, status: http.StatusForbidden, bearer: h.bearerChallenge(o, "insufficient_scope"),
+	if scoped := hasAll(client.Scopes, h.Bearer.Scopes); !scoped || !hasAll(client.Permissions, h.Bearer.Permissions) {
+		reason := "insufficient_scope"
+		if !scoped { // what a client may ask for; permissions are up to the tenant
+			reason += `", scope="` + strings.Join(h.Bearer.Scopes, " ")
 		}
+		return nil, &refusal{code: codeInsufficientScope, status: http.StatusForbidden, bearer: h.bearerChallenge(o, reason)}
 	}
 	return client, h.judgeClient(o, client)
 }
@@ -82,7 +84,7 @@ func hasAll(given, wanted []string) bool {
 
 // bearerChallenge says in WWW-Authenticate how an API client gets in (RFC 6750
 // section 3, RFC 9728 section 5.1); without an error to a request that presented
-// nothing. It is empty where access tokens are not accepted.
+// nothing; further parameters may stand behind it, quoted. It is empty where access tokens are not accepted.
 func (h *Handler) bearerChallenge(o origin, code string) string {
 	if h.Bearer == nil {
 		return ""
@@ -90,9 +92,6 @@ func (h *Handler) bearerChallenge(o origin, code string) string {
 	line := bearerScheme + ` realm="` + quoted(o.String()) + `"`
 	if code != "" {
 		line += `, error="` + code + `"`
-	}
-	if code == "insufficient_scope" && len(h.Bearer.Scopes) > 0 {
-		line += `, scope="` + strings.Join(h.Bearer.Scopes, " ") + `"`
 	}
 	return line + `, resource_metadata="` + quoted(o.String()+resourceMetadataPath) + `"`
 }

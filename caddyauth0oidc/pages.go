@@ -83,11 +83,28 @@ var messages = map[string]message{
 	codeInternal:           {"Something went wrong", "The request could not be answered because of a fault on our side. Please try again in a little while."},
 }
 
+// tokenMessages take the place of messages where an access token is refused: no session
+// is meant, and whoever reads them wrote the program.
+var tokenMessages = map[string]message{
+	codeStepUpRequired:     {"The access token shows no such sign-in", "A sign-in that is stronger, or more recent, is needed here, and the access token itself has to show it in acr or amr, and in auth_time."},
+	codeConnectionMismatch: {"The access token is of another user", "The access token is of a user whose account this application does not accept."},
+	codeForbidden:          {"The access token does not allow this", "The access token is valid, and its claims are not those of somebody who may do this."},
+	codeTenantUnavailable:  {"The access token cannot be verified", "The keys for access tokens cannot be fetched at the moment. Send the same request again in a little while."},
+}
+
+// message says what happened to whoever caused the refusal.
+func (f refusal) message() message {
+	if told, found := tokenMessages[f.code]; f.ofToken && found {
+		return told
+	}
+	return messages[f.code]
+}
+
 // refusalPage shows a refusal and always a way on.
 func refusalPage(f refusal) page {
-	m := messages[f.code]
+	m := f.message()
 	p := page{Title: m.title, Text: m.text, Detail: f.detail, Code: f.code, NewTab: f.code == codeFormNotKept}
-	if f.code == codeConnectionMismatch || f.code == codeLoginDenied {
+	if !f.ofToken && (f.code == codeConnectionMismatch || f.code == codeLoginDenied) {
 		p.Links = append(p.Links, link{f.signOut, "Sign out and use another account"})
 	}
 	if f.another != "" {

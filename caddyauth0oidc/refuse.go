@@ -57,6 +57,7 @@ type refusal struct {
 	cause      error         // for the log; has no secret and no claim in it
 	detail     string        // what the page adds; one of our own words or names
 	bearer     string        // the challenge to API clients
+	ofToken    bool          // an access token was presented, and is why
 }
 
 // refuse answers with the site's error routes, if it has any for this case, and
@@ -126,7 +127,7 @@ func (h *Handler) writeRefusal(w http.ResponseWriter, r *http.Request, f refusal
 	}
 	_ = json.NewEncoder(w).Encode(problem{ // fails when the client is gone
 		Type: "about:blank", Title: http.StatusText(f.status), Status: f.status,
-		Detail: messages[f.code].text, Code: f.code, LoginURL: f.loginURL,
+		Detail: f.message().text, Code: f.code, LoginURL: f.loginURL,
 	})
 }
 
