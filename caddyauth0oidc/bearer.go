@@ -105,15 +105,19 @@ func checkAPI(audience string) error {
 	return nil
 }
 
-// checkForeign refuses the APIs of the tenant itself, by its domain or its custom
-// one: the token of every user is for /userinfo, whatever application asked for it.
+// checkForeign refuses the APIs of the tenant itself, by its domain or its custom one:
+// the token of every user is for /userinfo, whatever application asked for it, and there
+// are others, such as /api/v2/, /me/ and /my-org/. Below the issuer no address is
+// somebody else's; of other tenants the known ones are refused.
 func checkForeign(audience, domain string) error {
 	u, err := url.Parse(audience)
-	if err != nil || !slices.Contains([]string{"userinfo", "api/v2"}, strings.Trim(u.Path, "/")) {
+	if err != nil {
 		return nil
 	}
 	issuer, err := tenant.IssuerOf(domain)
-	if strings.HasSuffix(u.Hostname(), ".auth0.com") || err == nil && strings.HasPrefix(audience, issuer) {
+	ofIssuer := err == nil && strings.HasPrefix(strings.ToLower(u.Scheme+"://"+withoutDefaultPort(u.Scheme, u.Host))+"/", issuer)
+	known := slices.Contains([]string{"userinfo", "api/v2", "me", "my-org"}, strings.Trim(u.Path, "/"))
+	if ofIssuer || known && strings.HasSuffix(strings.ToLower(u.Hostname()), ".auth0.com") {
 		return fmt.Errorf("'%s' is an API of the tenant itself; write the identifier of one of your own", audience)
 	}
 	return nil

@@ -28,3 +28,18 @@ func TestDenyBesideAccessTokensIsWarnedOf(t *testing.T) {
 		t.Error("loading the configuration warned of nothing")
 	}
 }
+
+func TestAPIsOfTheTenantItselfAreNoAudience(t *testing.T) {
+	t.Parallel()
+	for audience, refused := range map[string]bool{
+		"https://login.acme.com/userinfo": true, "https://login.acme.com/api/v2/": true, "https://login.acme.com/me/": true,
+		"https://login.acme.com/my-org/": true, "https://LOGIN.acme.com:443/me": true, "https://login.acme.com": true,
+		"https://acme.eu.auth0.com/me/": true, "https://other.us.auth0.com/my-org/": true, "https://acme.EU.auth0.com/api/v2/": true,
+		"https://login.acme.com.evil.test/me/": false, "https://api.acme.com/me/": false, "http://login.acme.com/": false,
+		"urn:reports": false, "reports": false, "https://api.example.com/userinfo": false, "https://acme.eu.auth0.com/reports": false,
+	} {
+		if err := checkForeign(audience, "login.acme.com"); (err != nil) != refused {
+			t.Errorf("%s: %v", audience, err)
+		}
+	}
+}
