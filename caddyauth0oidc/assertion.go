@@ -145,8 +145,8 @@ func (a *asserter) close() error {
 }
 
 // assert gives the assertion for the request of a session, or of an access token, that
-// ends at the given time: one that was made before, or a new one. Without any, which the log says, the
-// application has nothing to believe.
+// ends at the given time: one that was made before, or a new one. Without any, which the
+// log says, the application has nothing to believe.
 func (h *Handler) assert(r *http.Request, p *profile.Profile, id [16]byte, end time.Time) string {
 	if h.asserter == nil {
 		return ""
