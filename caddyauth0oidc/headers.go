@@ -15,9 +15,9 @@ type Headers struct {
 	// member of the user's profile; `remote_user` for `Remote-User`,
 	// `Remote-Name`, `Remote-Email` and `Remote-Groups`; `oauth2_proxy` for
 	// `X-Forwarded-User`, `X-Forwarded-Email`, `X-Forwarded-Groups` and
-	// `X-Forwarded-Preferred-Username`; `grafana` for `X-WEBAUTH-USER`,
-	// `X-WEBAUTH-NAME`, `X-WEBAUTH-EMAIL` and `X-WEBAUTH-GROUPS`; `none` for no
-	// others than `profile` and `lines` add. In the three in the middle an
+	// `X-Forwarded-Preferred-Username`, which is no identity; `grafana` for
+	// `X-WEBAUTH-USER`, `X-WEBAUTH-NAME`, `X-WEBAUTH-EMAIL` and
+	// `X-WEBAUTH-GROUPS`; `none` for no others than `profile` and `lines` add. In the three in the middle an
 	// e-mail address is shown only if it is verified, and a line takes the place
 	// of a header of its name. Default: `auth0`.
 	Preset string `json:"preset,omitempty"`

@@ -13,6 +13,13 @@ func Presets() []string {
 	return []string{PresetAuth0, PresetRemoteUser, PresetOAuth2Proxy, PresetGrafana, PresetNone}
 }
 
+// PreferredUsername is the claim behind the header PreferredUsernameHeader of
+// PresetOAuth2Proxy. It is what a user wants to be called, and no identity.
+const (
+	PreferredUsername       = "preferred_username"
+	PreferredUsernameHeader = "X-Forwarded-Preferred-Username"
+)
+
 // family is how other proxies name what they know of a user. An empty name is a
 // header that they do not have.
 type family struct {
@@ -29,7 +36,7 @@ var families = map[string]family{
 	},
 	PresetOAuth2Proxy: {
 		user: "X-Forwarded-User", email: "X-Forwarded-Email", groups: "X-Forwarded-Groups",
-		preferredUsername: "X-Forwarded-Preferred-Username",
+		preferredUsername: PreferredUsernameHeader,
 		reserved:          []string{"X-Forwarded-Access-Token", "X-Auth-Request-*"},
 	},
 	PresetGrafana: {
@@ -77,7 +84,7 @@ func (p *Plan) addFamily(f family, c Config) error {
 		{f.name, "", fromName},
 		{f.email, "", fromVerifiedEmail},
 		{f.groups, groups, familySource(groups)},
-		{f.preferredUsername, "", fromPreferredUsername},
+		{f.preferredUsername, PreferredUsername, fromClaims},
 	} {
 		replaces := func(l Line) bool { return Same(l.Header, one.name) }
 		if one.name != "" && !slices.ContainsFunc(c.Lines, replaces) {

@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"cmp"
 	"encoding/base64"
 	"time"
 
@@ -36,7 +35,6 @@ const (
 	fromWholeProfile
 	fromAssertion
 	fromVerifiedEmail
-	fromPreferredUsername
 	fromExpanded
 )
 
@@ -145,8 +143,6 @@ func (u *user) text(h *header) string {
 		return u.facts.Assertion
 	case fromVerifiedEmail:
 		return u.verifiedEmail()
-	case fromPreferredUsername:
-		return cmp.Or(u.claim("preferred_username"), u.Nickname)
 	}
 	return u.claim(h.path)
 }
