@@ -1,6 +1,7 @@
 package examples_test
 
 import (
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -16,5 +17,19 @@ func TestHDR_28_GrafanaTakesNoAccountByAddressAndNoGroupApart(t *testing.T) {
 	headers := regexp.MustCompile(`(?m)^headers = .*$`).FindString(read(t, "grafana/README.md"))
 	if !strings.Contains(headers, "Groups:X-WEBAUTH-GROUPS") || strings.Contains(headers, "Email:") {
 		t.Errorf("Grafana is told %q", headers)
+	}
+}
+
+// Only together with Child-Connection does Child-User-Id belong to one user.
+func TestHDR_28_NoExampleKnowsUsersByAPartOfTheirID(t *testing.T) {
+	t.Parallel()
+	folders, err := filepath.Glob("*/README.md")
+	if err != nil || len(folders) == 0 {
+		t.Fatal(folders, err)
+	}
+	for _, path := range append(folders, "../README.md") {
+		if regexp.MustCompile(`(?i)(REMOTE_USER|Remote-User) +\S*child_user_id`).MatchString(read(t, path)) {
+			t.Errorf("%s knows users by child_user_id", path)
+		}
 	}
 }
