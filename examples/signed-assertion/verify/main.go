@@ -29,9 +29,9 @@ func run(keys, issuer, audience string) error {
 	if err != nil {
 		return fmt.Errorf("reading the assertion: %w", err)
 	}
-	v := &Verifier{
-		Keys: keys, Issuer: issuer, Audience: audience,
-		Client: &http.Client{Timeout: 5 * time.Second}, Now: time.Now,
+	v, err := NewVerifier(keys, issuer, audience, http.DefaultClient, time.Now)
+	if err != nil {
+		return err
 	}
 	claims, err := v.Verify(context.Background(), strings.TrimSpace(string(text)))
 	if err != nil {

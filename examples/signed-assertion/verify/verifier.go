@@ -18,27 +18,37 @@ const (
 	leeway    = 30 * time.Second // for clocks that differ
 	fresh     = 5 * time.Minute  // how long the keys are not fetched again
 	pause     = 10 * time.Second // between two attempts to fetch them
+	timeout   = 5 * time.Second  // of an attempt
 	emergency = time.Hour        // how long they are good while they cannot be fetched
 )
 
 var (
 	errKeys       = errors.New("the keys cannot be fetched")
 	errUnknownKey = errors.New("it is signed with an unknown key")
+	errNotSet     = errors.New("the verifier has no issuer, or no audience")
+	errNoKeys     = errors.New("the set has no keys")
 	errIncomplete = errors.New("it has no sub, iat or exp")
 )
 
 // Verifier verifies assertions. It is safe for concurrent use.
 type Verifier struct {
-	Keys     string // address of the JWK Set
-	Issuer   string // the site: scheme and host, without a slash at the end
-	Audience string // the setting audience of the Caddyfile
-	Client   *http.Client
-	Now      func() time.Time
+	keys, issuer, audience string
+	client                 *http.Client
+	now                    func() time.Time
 
 	mu      sync.Mutex
 	set     jose.JSONWebKeySet
 	fetched time.Time // the keys
 	tried   time.Time // to fetch them
+}
+
+// NewVerifier takes the address of the JWK Set, the issuer, which is the site (scheme
+// and host, without a slash at the end), and the setting audience of the Caddyfile.
+func NewVerifier(keys, issuer, audience string, client *http.Client, now func() time.Time) (*Verifier, error) {
+	if issuer == "" || audience == "" { // neither would be compared
+		return nil, errNotSet
+	}
+	return &Verifier{keys: keys, issuer: issuer, audience: audience, client: client, now: now}, nil
 }
 
 // Claims are what this application wants to know of its users.
@@ -65,7 +75,7 @@ func (v *Verifier) Verify(ctx context.Context, assertion string) (*Claims, error
 	if claims.Subject == "" || claims.IssuedAt == nil || claims.Expiry == nil {
 		return nil, errIncomplete
 	}
-	expected := jwt.Expected{Issuer: v.Issuer, AnyAudience: jwt.Audience{v.Audience}, Time: v.Now()}
+	expected := jwt.Expected{Issuer: v.issuer, AnyAudience: jwt.Audience{v.audience}, Time: v.now()}
 	if err := claims.ValidateWithLeeway(expected, leeway); err != nil {
 		return nil, fmt.Errorf("checking its claims: %w", err)
 	}
@@ -75,7 +85,7 @@ func (v *Verifier) Verify(ctx context.Context, assertion string) (*Claims, error
 func (v *Verifier) key(ctx context.Context, id string) (any, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	now := v.Now()
+	now := v.now()
 	if id == "" {
 		return nil, errUnknownKey
 	}
@@ -94,12 +104,16 @@ func (v *Verifier) key(ctx context.Context, id string) (any, error) {
 	return nil, errUnknownKey
 }
 
+// fetch goes on when the request is over, or else one that is aborted would use the
+// attempt up for all.
 func (v *Verifier) fetch(ctx context.Context) (set jose.JSONWebKeySet, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, v.Keys, nil)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, v.keys, nil)
 	if err != nil {
 		return set, err
 	}
-	response, err := v.Client.Do(request)
+	response, err := v.client.Do(request)
 	if err != nil {
 		return set, err
 	}
@@ -107,5 +121,11 @@ func (v *Verifier) fetch(ctx context.Context) (set jose.JSONWebKeySet, err error
 	if response.StatusCode != http.StatusOK {
 		return set, errKeys
 	}
-	return set, json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&set)
+	if err := json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&set); err != nil {
+		return set, err
+	}
+	if len(set.Keys) == 0 {
+		return set, errNoKeys
+	}
+	return set, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -51,8 +52,13 @@ func newKey(t *testing.T, id string) jose.JSONWebKey {
 	return jose.JSONWebKey{Key: key, KeyID: id}
 }
 
-func (s *site) verifier() *Verifier {
-	return &Verifier{Keys: s.URL, Issuer: "https://app.test", Audience: "app", Client: s.Client(), Now: func() time.Time { return now }}
+func (s *site) verifier(t *testing.T) *Verifier {
+	t.Helper()
+	v, err := NewVerifier(s.URL, "https://app.test", "app", s.Client(), func() time.Time { return now })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
 func sign(t *testing.T, algorithm jose.SignatureAlgorithm, key any, claims map[string]any) string {
@@ -116,7 +122,7 @@ func TestHDR_46_VerifierBelievesGoodAssertionsOnly(t *testing.T) {
 		"empty":            {"", false},
 		"no JWT":           {"a.b", false},
 	} {
-		got, err := s.verifier().Verify(t.Context(), tc.text)
+		got, err := s.verifier(t).Verify(t.Context(), tc.text)
 		if (err == nil) != tc.good || tc.good && (got.Subject != "auth0|1" || got.Email != "ann@example.com") {
 			t.Errorf("%s: %+v, %v", what, got, err)
 		}
@@ -130,8 +136,8 @@ func TestVerifierFetchesKeysSeldom(t *testing.T) {
 	s, at := newSite(t), now
 	old, next := newKey(t, "old"), newKey(t, "next")
 	s.set.Keys = []jose.JSONWebKey{old.Public()}
-	v := s.verifier()
-	v.Now = func() time.Time { return at }
+	v := s.verifier(t)
+	v.now = func() time.Time { return at }
 	verify := func(key jose.JSONWebKey, want error, asked int32) {
 		t.Helper()
 		text := sign(t, jose.ES256, key, claims(map[string]any{"iat": at.Unix(), "exp": at.Unix() + 60}))
@@ -158,4 +164,50 @@ func TestVerifierFetchesKeysSeldom(t *testing.T) {
 	s.down.Store(false)
 	at = at.Add(pause)
 	verify(next, nil, 6)
+}
+
+// Without issuer or audience, the library would not compare them.
+func TestHDR_46_VerifierWantsIssuerAndAudience(t *testing.T) {
+	t.Parallel()
+	for _, given := range [][2]string{{"", "app"}, {"https://app.test", ""}, {"", ""}} {
+		if _, err := NewVerifier("https://app.test/auth/jwks.json", given[0], given[1], http.DefaultClient, time.Now); !errors.Is(err, errNotSet) {
+			t.Errorf("%q: %v", given, err)
+		}
+	}
+}
+
+// HDR-46: whoever sends a made-up kid and goes away would otherwise keep the keys from
+// everybody until the pause is over.
+func TestHDR_46_AbortedRequestDoesNotAbortTheFetch(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	key := newKey(t, "one")
+	s.set.Keys = []jose.JSONWebKey{key.Public()}
+	v := s.verifier(t)
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if _, err := v.Verify(gone, sign(t, jose.ES256, newKey(t, "junk"), claims(nil))); !errors.Is(err, errUnknownKey) {
+		t.Errorf("a made-up key: %v", err)
+	}
+	if _, err := v.Verify(t.Context(), sign(t, jose.ES256, key, claims(nil))); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestHDR_46_SetWithoutKeysTakesNoneAway(t *testing.T) {
+	t.Parallel()
+	s, at := newSite(t), now
+	key := newKey(t, "one")
+	s.set.Keys = []jose.JSONWebKey{key.Public()}
+	v := s.verifier(t)
+	v.now = func() time.Time { return at }
+	for range 2 {
+		if _, err := v.Verify(t.Context(), sign(t, jose.ES256, key, claims(map[string]any{"exp": at.Unix() + 60}))); err != nil {
+			t.Errorf("after %s: %v", at.Sub(now), err)
+		}
+		s.set.Keys, at = nil, at.Add(2*fresh)
+	}
+	if asked := s.asked.Load(); asked != 2 {
+		t.Errorf("asked %d times", asked)
+	}
 }
