@@ -72,19 +72,11 @@ class Verifier
 
     private function key(string $kid): OpenSSLAsymmetricKey
     {
-        $now = time();
-        $cache = json_decode((string) @file_get_contents($this->cacheFile), true) ?: [];
-        $cache += ['keys' => [], 'fetched' => 0, 'tried' => 0];
-        if (($now - $cache['fetched'] > self::FRESH || !isset($cache['keys'][$kid])) && $now - $cache['tried'] >= self::PAUSE) {
-            $cache['tried'] = $now;
-            $keys = $this->fetch();
-            if ($keys !== null) {
-                $cache['keys'] = $keys;
-                $cache['fetched'] = $now;
-            }
-            $this->store(json_encode($cache, JSON_THROW_ON_ERROR));
+        $cache = $this->kept();
+        if ($cache['keys'] === [] || self::isDue($cache, $kid)) {
+            $cache = $this->refresh($cache, $kid);
         }
-        if ($now - $cache['fetched'] > self::EMERGENCY) {
+        if (time() - $cache['fetched'] > self::EMERGENCY) {
             throw new Refused('the keys cannot be fetched');
         }
         $key = isset($cache['keys'][$kid]) ? openssl_pkey_get_public($cache['keys'][$kid]) : false;
@@ -94,30 +86,67 @@ class Verifier
         return $key;
     }
 
-    /** Gives the keys as PEM by kid, or null. */
-    private function fetch(): ?array
+    private function kept(): array
+    {
+        $cache = json_decode((string) @file_get_contents($this->cacheFile), true);
+        return (is_array($cache) ? $cache : []) + ['keys' => [], 'fetched' => 0, 'tried' => 0];
+    }
+
+    private static function isDue(array $cache, string $kid): bool
+    {
+        $now = time();
+        $wanted = $now - $cache['fetched'] > self::FRESH || !isset($cache['keys'][$kid]);
+        return $wanted && $now - $cache['tried'] >= self::PAUSE;
+    }
+
+    /** Fetches the keys in one process at a time; the others wait for the first ones only. */
+    private function refresh(array $cache, string $kid): array
+    {
+        $lock = @fopen($this->cacheFile . '.lock', 'c');
+        if ($lock === false || !flock($lock, $cache['keys'] === [] ? LOCK_EX : LOCK_EX | LOCK_NB)) {
+            return $cache;
+        }
+        $cache = $this->kept(); // another process may have fetched them meanwhile
+        if (self::isDue($cache, $kid)) {
+            $cache['tried'] = time();
+            if ($this->store($cache)) { // before it is tried, in case this process is ended
+                $keys = $this->fetch();
+                if ($keys !== []) {
+                    $cache['keys'] = $keys;
+                    $cache['fetched'] = time();
+                    $this->store($cache);
+                }
+            }
+        }
+        fclose($lock);
+        return $cache;
+    }
+
+    /** Gives the keys as PEM by kid; none if that fails. */
+    private function fetch(): array
     {
         $context = stream_context_create(['http' => ['timeout' => 5, 'follow_location' => 0]]);
         $set = json_decode((string) @file_get_contents($this->keysUrl, false, $context, 0, 1 << 20), true);
-        if (!is_array($set['keys'] ?? null)) {
-            return null;
-        }
         $keys = [];
-        foreach ($set['keys'] as $key) {
-            if (($key['kty'] ?? null) === 'EC' && ($key['crv'] ?? null) === 'P-256' && isset($key['kid'], $key['x'], $key['y'])) {
+        foreach (is_array($set['keys'] ?? null) ? $set['keys'] : [] as $key) {
+            $texts = array_filter([$key['kid'] ?? null, $key['x'] ?? null, $key['y'] ?? null], is_string(...));
+            if (($key['kty'] ?? null) === 'EC' && ($key['crv'] ?? null) === 'P-256' && count($texts) === 3) {
                 $keys[$key['kid']] = self::pem(self::decode($key['x']), self::decode($key['y']));
             }
         }
         return $keys;
     }
 
-    /** Replaces the file as a whole: others read it meanwhile. */
-    private function store(string $content): void
+    /** Replaces the file as a whole: others read it meanwhile. Whoever calls has the lock. */
+    private function store(array $cache): bool
     {
-        $new = tempnam(dirname($this->cacheFile), 'jwks');
-        if ($new !== false && file_put_contents($new, $content) !== false) {
-            rename($new, $this->cacheFile);
+        $new = $this->cacheFile . '.new';
+        $content = json_encode($cache, JSON_THROW_ON_ERROR);
+        if (@file_put_contents($new, $content) === strlen($content) && @rename($new, $this->cacheFile)) {
+            return true;
         }
+        @unlink($new);
+        return false;
     }
 
     private static function object(string $part): array
