@@ -130,8 +130,12 @@ class Verifier
         $keys = [];
         foreach (is_array($set['keys'] ?? null) ? $set['keys'] : [] as $key) {
             $texts = array_filter([$key['kid'] ?? null, $key['x'] ?? null, $key['y'] ?? null], is_string(...));
-            if (($key['kty'] ?? null) === 'EC' && ($key['crv'] ?? null) === 'P-256' && count($texts) === 3) {
+            if (($key['kty'] ?? null) !== 'EC' || ($key['crv'] ?? null) !== 'P-256' || count($texts) !== 3) {
+                continue;
+            }
+            try {
                 $keys[$key['kid']] = self::pem(self::decode($key['x']), self::decode($key['y']));
+            } catch (Refused) { // which is no reason to do without the others
             }
         }
         return $keys;
