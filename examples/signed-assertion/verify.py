@@ -1,5 +1,6 @@
 """Verifies the assertion that Caddy adds to the requests of a signed-in user."""
 
+import http.client
 import json
 import sys
 import threading
@@ -12,6 +13,10 @@ LEEWAY = 30  # seconds, for clocks that differ
 FRESH = 300  # how long the keys are not fetched again
 PAUSE = 10  # between two attempts to fetch them
 EMERGENCY = 3600  # how long they are good while they cannot be fetched
+
+
+# What comes of text that is no JSON, or JSON of another shape than it should be.
+MALFORMED = (jwt.PyJWTError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 class Refused(Exception):
@@ -30,7 +35,7 @@ class Verifier:
         """Gives the claims of an assertion that is good; the user is in "sub"."""
         try:
             key = self._key(jwt.get_unverified_header(assertion).get("kid"))
-            return jwt.decode(
+            claims = jwt.decode(
                 assertion,
                 key,
                 algorithms=["ES256"],
@@ -39,8 +44,13 @@ class Verifier:
                 leeway=LEEWAY,
                 options={"require": ["iss", "aud", "sub", "iat", "exp"]},
             )
-        except jwt.PyJWTError as error:
+        except MALFORMED as error:
             raise Refused(str(error)) from error
+        if not isinstance(claims["sub"], str) or not claims["sub"]:
+            raise Refused("it has no sub")
+        if any(type(claims.get(name, 0)) is not int for name in ("exp", "iat", "nbf")):
+            raise Refused("it has a time that is no whole number")
+        return claims
 
     def _key(self, kid):
         with self._lock:
@@ -49,7 +59,7 @@ class Verifier:
                 self._tried = now
                 try:
                     self._keys, self._fetched = self._fetch(), now
-                except (OSError, ValueError, jwt.PyJWTError):
+                except (OSError, http.client.HTTPException, *MALFORMED):
                     pass  # those that are known are good for a while
             if now - self._fetched > EMERGENCY:
                 raise Refused("the keys cannot be fetched")
@@ -60,7 +70,10 @@ class Verifier:
     def _fetch(self):
         with urllib.request.urlopen(self.keys_url, timeout=5) as response:
             keys = jwt.PyJWKSet.from_dict(json.loads(response.read(1 << 20))).keys
-        return {key.key_id: key.key for key in keys if key.key_id}
+        known = {key.key_id: key.key for key in keys if key.key_id}
+        if not known:
+            raise ValueError("the set has no keys")
+        return known
 
 
 if __name__ == "__main__":
