@@ -37,8 +37,8 @@ type Headers struct {
 
 	// Strip are names of further headers that are removed from the requests of
 	// clients, in any spelling: a name, a beginning such as `X-Remote-*`, or
-	// `known` for those in which well-known proxies tell who the user is. Default:
-	// none.
+	// `known` for those in which well-known proxies tell who the user is. In a
+	// Caddyfile those of a directive are added to those of its block. Default: none.
 	Strip []string `json:"strip,omitempty"`
 
 	// Profile adds the header `<prefix>Profile`, the whole profile as base64url
@@ -126,13 +126,20 @@ func checkHeaderLists(lists string) error {
 	return oneOf(lists, []string{upstream.ListsComma, upstream.ListsJSON})
 }
 
+// parseStrip adds to the names that the directive began with, since one that was lost
+// there would be forged here.
 func (h *Headers) parseStrip(d *caddyfile.Dispenser) error {
-	h.Strip = d.RemainingArgs()
-	if len(h.Strip) == 0 {
+	names := d.RemainingArgs()
+	if len(names) == 0 {
 		return d.Errf("'strip' needs at least one value")
 	}
-	if err := checkHeaders(&Headers{Preset: upstream.PresetNone, Strip: h.Strip}); err != nil {
+	if err := checkHeaders(&Headers{Preset: upstream.PresetNone, Strip: names}); err != nil {
 		return d.Errf("headers: %w", err)
+	}
+	for _, name := range names {
+		if !slices.Contains(h.Strip, name) {
+			h.Strip = append(h.Strip, name)
+		}
 	}
 	return nil
 }
