@@ -18,7 +18,8 @@ import (
 )
 
 // Assertion says what the application is told in a signed JWT, which it can verify
-// with the keys at `<prefix>/jwks.json`.
+// with the keys at `<prefix>/jwks.json`. Its issuer is one of `base_urls`; without
+// any, the host that the client asks for, of which the log warns.
 type Assertion struct {
 	// Header is the header's name. A header of the client with this name, in any
 	// spelling, is removed. Default: `Assertion` behind the prefix of `headers`,
@@ -109,6 +110,14 @@ func (a *Assertion) newMaker() (*upstream.Assertion, error) {
 		}
 	}
 	return upstream.NewAssertion(upstream.AssertionConfig{Audience: a.Audience, TTL: time.Duration(a.TTL), Claims: a.Claims})
+}
+
+// warn tells that clients may choose the issuer.
+func (a *Assertion) warn(logger *zap.Logger, baseURLs []string) {
+	if a != nil && len(baseURLs) == 0 {
+		logger.Warn("the assertion has no base_url for its issuer, which is then the host that the client asks for: " +
+			"on a site that answers any host, whatever the client writes; set base_url")
+	}
 }
 
 // asserter signs what a handler asserts.

@@ -67,6 +67,7 @@ func (h *Handler) warn() {
 	}
 	h.Headers.warn(h.logger)
 	h.Bearer.warn(h.logger, h.Deny)
+	h.Assertion.warn(h.logger, h.BaseURLs)
 }
 
 // identify gives the handler a key that is the same after a reload, and on

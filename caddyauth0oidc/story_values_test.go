@@ -63,3 +63,18 @@ func TestHDR_29_WarningIsInTheLogOnceTheConfigurationIsLoaded(t *testing.T) {
 		t.Errorf("%d warnings", n)
 	}
 }
+
+// HDR-46: a site that answers any host would let the client write the issuer.
+func TestHDR_46_AssertionWithoutBaseURLIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	for settings, want := range map[string]int{
+		"": 0,
+		"assertion {\naudience https://legacy.internal\n}":                                   1,
+		"assertion {\naudience https://legacy.internal\n}\nbase_url https://app.example.com": 0,
+	} {
+		w := newWorld(t, withSettings(settings))
+		if n := strings.Count(w.logs(), "the assertion has no base_url"); n != want {
+			t.Errorf("%q: %d warnings", settings, n)
+		}
+	}
+}
