@@ -3,6 +3,7 @@
 package upstream
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/textproto"
@@ -60,8 +61,7 @@ type Config struct {
 
 	// Encoding is one of the encodings, for all values but that of Profile, which
 	// is base64url already, the assertion, and the time at which the session
-	// ends. Default:
-	// EncodingUTF8.
+	// ends. Default: EncodingUTF8.
 	Encoding string
 
 	// Lists is how arrays are shown: ListsComma or ListsJSON. Default: ListsComma.
@@ -94,17 +94,15 @@ type Plan struct {
 
 // header is one that Apply sets.
 type header struct {
-	key  string // canonical
-	from source
-	path string // of the claim, or the text to expand, if the source is one
+	key   string // canonical
+	from  source
+	path  string                        // of the claim, or the text to expand, if the source is one
+	field func(*profile.Profile) string // for fromField
 }
 
 // NewPlan checks the names once, so that a request finds them ready.
 func NewPlan(c Config) (*Plan, error) {
-	prefix := c.Prefix
-	if prefix == "" {
-		prefix = DefaultPrefix
-	}
+	prefix := cmp.Or(c.Prefix, DefaultPrefix)
 	if err := checkPrefix(prefix); err != nil {
 		return nil, fmt.Errorf("checking the header prefix %q: %w", prefix, err)
 	}
@@ -117,25 +115,28 @@ func NewPlan(c Config) (*Plan, error) {
 		return nil, err
 	}
 	p := &Plan{prefixes: []string{fold(prefix)}, encode: encode, text: text}
-	if err := p.addPreset(c, prefix); err != nil {
+	if err := p.addAll(c, prefix); err != nil {
 		return nil, err
 	}
+	p.noteInitials()
+	return p, nil
+}
+
+// addAll keeps an order, by which a later header may not have the name of an earlier one.
+func (p *Plan) addAll(c Config, prefix string) error {
+	if err := p.addPreset(c, prefix); err != nil {
+		return err
+	}
 	if err := p.addStrip(c.Strip); err != nil {
-		return nil, err
+		return err
 	}
 	if c.Profile {
 		p.add(prefix+"Profile", fromWholeProfile, "")
 	}
 	if err := p.addLines(c.Lines); err != nil {
-		return nil, err
+		return err
 	}
-	if c.Assertion != "" {
-		if err := p.addAssertion(c.Assertion); err != nil {
-			return nil, fmt.Errorf("checking the header name %q: %w", c.Assertion, err)
-		}
-	}
-	p.noteInitials()
-	return p, nil
+	return p.addAssertion(c.Assertion)
 }
 
 func textOf(lists string) (func(any) string, error) {
@@ -163,9 +164,19 @@ func (p *Plan) Len() int { return len(p.headers) }
 // Expands reports whether Apply needs a function that expands text.
 func (p *Plan) Expands() bool { return p.expands }
 
-func (p *Plan) add(name string, from source, path string) {
-	p.headers = append(p.headers, header{textproto.CanonicalMIMEHeaderKey(name), from, path})
+func (p *Plan) add(name string, from source, text string) {
+	p.headers = append(p.headers, header{key: textproto.CanonicalMIMEHeaderKey(name), from: from, path: text})
 	p.subject = p.subject || from.isPartOfUserID()
+}
+
+// addClaim looks a path up among all claims only if its text is not at hand.
+func (p *Plan) addClaim(name, path string) {
+	field, from := profile.Field(path), parts[path]
+	if from == fromClaims && field != nil {
+		from = fromField
+	}
+	p.add(name, from, path)
+	p.headers[len(p.headers)-1].field = field
 }
 
 // own has the client's copies of a header removed.
@@ -192,12 +203,24 @@ func (p *Plan) addLines(lines []Line) error {
 			p.add(line.Header, fromExpanded, line.Value)
 			continue
 		}
-		p.add(line.Header, fields[line.Claim], line.Claim)
+		p.addClaim(line.Header, line.Claim)
 	}
 	return errors.Join(errs...)
 }
 
 func (p *Plan) addAssertion(name string) error {
+	if name == "" {
+		return nil
+	}
+	if err := p.checkAssertion(name); err != nil {
+		return fmt.Errorf("checking the header name %q: %w", name, err)
+	}
+	p.own(name)
+	p.add(name, fromAssertion, "")
+	return nil
+}
+
+func (p *Plan) checkAssertion(name string) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
@@ -206,8 +229,6 @@ func (p *Plan) addAssertion(name string) error {
 			return fmt.Errorf("%s is set already, which applications may take for the same: write another name", other.key)
 		}
 	}
-	p.own(name)
-	p.add(name, fromAssertion, "")
 	return nil
 }
 

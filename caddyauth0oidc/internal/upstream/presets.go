@@ -61,8 +61,9 @@ func (p *Plan) addPreset(c Config, prefix string) error {
 	}
 	if preset == PresetAuth0 {
 		for _, one := range auth0 {
-			p.add(prefix+one.suffix, one.from, "")
+			p.addClaim(prefix+one.suffix, one.path)
 		}
+		p.add(prefix+"Session-Expires", fromSessionExpires, "")
 	}
 	return nil
 }
@@ -76,32 +77,30 @@ func (p *Plan) addFamily(f family, c Config) error {
 	for _, pattern := range f.reserved {
 		p.reserve(pattern)
 	}
-	for _, one := range []struct {
-		name, path string
-		from       source
-	}{
-		{f.user, user, familySource(user)},
-		{f.name, "", fromName},
-		{f.email, "", fromVerifiedEmail},
-		{f.groups, groups, familySource(groups)},
-		{f.preferredUsername, PreferredUsername, fromClaims},
+	for _, one := range []struct{ name, path string }{
+		{f.user, user},
+		{f.name, "name"},
+		{f.email, "email"},
+		{f.groups, groups},
+		{f.preferredUsername, PreferredUsername},
 	} {
 		replaces := func(l Line) bool { return Same(l.Header, one.name) }
 		if one.name != "" && !slices.ContainsFunc(c.Lines, replaces) {
 			p.own(one.name)
-			p.add(one.name, one.from, one.path)
+			p.addOfFamily(one.name, one.path)
 		}
 	}
 	return nil
 }
 
-// familySource sees to it that an address under the name of the user is verified
-// as under its own, also if the path has the quotes that it may have.
-func familySource(path string) source {
+// addOfFamily sees to it that an address under the name of the user is verified as
+// under its own, also if the path has the quotes that it may have.
+func (p *Plan) addOfFamily(name, path string) {
 	if strings.Trim(path, `"`) == "email" {
-		return fromVerifiedEmail
+		p.add(name, fromVerifiedEmail, "")
+		return
 	}
-	return fields[path]
+	p.addClaim(name, path)
 }
 
 func of(setting string, err error) error {

@@ -12,20 +12,8 @@ type source int
 
 const (
 	fromClaims source = iota // by a path, for which the claims are decoded
-	fromUserID
-	fromName
-	fromNickname
-	fromGivenName
-	fromFamilyName
-	fromEmail
-	fromEmailVerified
-	fromPicture
-	fromUpdatedAt
-	fromCreatedAt
-	fromClientID
+	fromField                // by a path whose text is at hand
 	fromIdentities
-	fromOrgID
-	fromOrgName
 	fromStrategy
 	fromConnection
 	fromChild
@@ -45,41 +33,31 @@ func (s source) isPlain() bool {
 	return s == fromWholeProfile || s == fromSessionExpires || s == fromAssertion
 }
 
-// auth0 are the headers of PresetAuth0, without their prefix.
-var auth0 = []struct {
-	suffix string
-	from   source
-}{
-	{"User-Id", fromUserID},
-	{"Name", fromName},
-	{"Nickname", fromNickname},
-	{"Given-Name", fromGivenName},
-	{"Family-Name", fromFamilyName},
-	{"Email", fromEmail},
-	{"Email-Verified", fromEmailVerified},
-	{"Picture", fromPicture},
-	{"Updated-At", fromUpdatedAt},
-	{"Created-At", fromCreatedAt},
-	{"Client-Id", fromClientID},
-	{"Identities", fromIdentities},
-	{"Strategy", fromStrategy},
-	{"Connection", fromConnection},
-	{"Child-User", fromChild},
-	{"Child-Connection", fromChildConnection},
-	{"Child-User-Id", fromChildUserID},
-	{"Org-Id", fromOrgID},
-	{"Session-Expires", fromSessionExpires},
+// auth0 are the headers of PresetAuth0 that show claims, without their prefix.
+var auth0 = []struct{ suffix, path string }{
+	{"User-Id", "user_id"},
+	{"Name", "name"},
+	{"Nickname", "nickname"},
+	{"Given-Name", "given_name"},
+	{"Family-Name", "family_name"},
+	{"Email", "email"},
+	{"Email-Verified", "email_verified"},
+	{"Picture", "picture"},
+	{"Updated-At", "updated_at"},
+	{"Created-At", "created_at"},
+	{"Client-Id", "client_id"},
+	{"Identities", "identities"},
+	{"Strategy", "strategy"},
+	{"Connection", "connection"},
+	{"Child-User", "child_user"},
+	{"Child-Connection", "child_connection"},
+	{"Child-User-Id", "child_user_id"},
+	{"Org-Id", "org_id"},
 }
 
-// fields are the claims whose text is at hand. Every other path has the zero
-// source and is looked for among all claims.
-var fields = map[string]source{
-	"id": fromUserID, "sub": fromUserID, "user_id": fromUserID,
-	"name": fromName, "nickname": fromNickname, "given_name": fromGivenName, "family_name": fromFamilyName,
-	"email": fromEmail, "email_verified": fromEmailVerified, "picture": fromPicture,
-	"updated_at": fromUpdatedAt, "created_at": fromCreatedAt, "client_id": fromClientID,
-	"identities": fromIdentities, "org_id": fromOrgID, "org_name": fromOrgName,
-	"strategy": fromStrategy, "connection": fromConnection, "child_user": fromChild,
+// parts are the paths whose text a request has at hand once for all headers.
+var parts = map[string]source{
+	"identities": fromIdentities, "strategy": fromStrategy, "connection": fromConnection, "child_user": fromChild,
 	"child_connection": fromChildConnection, "child_user_id": fromChildUserID,
 }
 
@@ -95,44 +73,10 @@ type user struct {
 
 func (u *user) text(h *header) string {
 	switch h.from {
-	case fromUserID:
-		return u.UserID
-	case fromName:
-		return u.Name
-	case fromNickname:
-		return u.Nickname
-	case fromGivenName:
-		return u.GivenName
-	case fromFamilyName:
-		return u.FamilyName
-	case fromEmail:
-		return u.Email
-	case fromEmailVerified:
-		return u.EmailVerified
-	case fromPicture:
-		return u.Picture
-	case fromUpdatedAt:
-		return u.UpdatedAt
-	case fromCreatedAt:
-		return u.CreatedAt
-	case fromClientID:
-		return u.ClientID
+	case fromField:
+		return h.field(u.Profile)
 	case fromIdentities:
 		return string(u.Identities)
-	case fromOrgID:
-		return u.OrgID
-	case fromOrgName:
-		return u.OrgName
-	case fromStrategy:
-		return u.subject.Strategy
-	case fromConnection:
-		return u.subject.Connection
-	case fromChild:
-		return u.subject.Child
-	case fromChildConnection:
-		return u.subject.ChildConnection
-	case fromChildUserID:
-		return u.subject.ChildUserID
 	case fromSessionExpires:
 		return u.expires()
 	case fromExpanded:
@@ -143,8 +87,25 @@ func (u *user) text(h *header) string {
 		return u.facts.Assertion
 	case fromVerifiedEmail:
 		return u.verifiedEmail()
+	case fromClaims:
+		return u.claim(h.path)
 	}
-	return u.claim(h.path)
+	return u.part(h.from)
+}
+
+func (u *user) part(of source) string {
+	switch of {
+	case fromStrategy:
+		return u.subject.Strategy
+	case fromConnection:
+		return u.subject.Connection
+	case fromChild:
+		return u.subject.Child
+	case fromChildConnection:
+		return u.subject.ChildConnection
+	default:
+		return u.subject.ChildUserID
+	}
 }
 
 func (u *user) expires() string {
