@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +15,8 @@ import (
 	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/upstream"
 )
 
 // newSigning is one instance with the keys of a tenant, which has read nothing.
@@ -150,6 +153,28 @@ func TestAssertionFailsAtTheStartWithoutTheStorage(t *testing.T) {
 	}
 	if _, _, err := loadHandler(t, base, own...); err == nil || !strings.Contains(err.Error(), "is damaged") || watchersOf(store) != 0 {
 		t.Errorf("loaded with a file that has no key: %v", err)
+	}
+}
+
+// The clocks of instances differ, so that a key may have been replaced just when another
+// one is made. What it signed is valid for a while.
+func TestFileKeepsTheSigningKeysThatAreStillPublished(t *testing.T) {
+	t.Parallel()
+	store, now := secretStore{secretKind: signingKind("tenant")}, secretEpoch
+	var all []storedSecret
+	for i, sealed := range []time.Duration{-secretAge, -time.Minute, time.Hour, 2 * time.Hour} {
+		all = append(all, storedSecret{Created: now.Add(sealed - secretSettle), Secret: string(rune('a' + i))})
+	}
+	published := openers(all, now, upstream.MaxAssertionTTL)
+	if !slices.Contains(published, "a") {
+		t.Fatalf("published are %q", published)
+	}
+	kept := openers(store.forget(slices.Clone(all), now), now, upstream.MaxAssertionTTL)
+	if !slices.Equal(kept, published) {
+		t.Errorf("%q were published, %q are left", published, kept)
+	}
+	if left := store.forget(slices.Clone(all), now.Add(secretSettle)); len(left) != secretLeast {
+		t.Errorf("%d are left in the end", len(left))
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +14,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/profile"
 )
 
 const (
@@ -280,6 +284,33 @@ reverse_proxy UPSTREAM`))
 	w.signIn(b, "/home", w.pair.User)
 	for _, r := range w.app.take() {
 		assertSeen(t, r, map[string]string{"Signed-User": "", "X-Auth0-User-Id": ""})
+	}
+}
+
+// What is decoded of a profile may take 128 kB, which its bound of 16 kB does not count.
+func TestRememberedAssertionHoldsNoDecodedClaims(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSettings(assertionSettings))
+	h := w.handler()
+	p := &profile.Profile{UserID: "auth0|1", Extra: json.RawMessage(`{"groups":["a"]}`)}
+	p.Remember()
+	request := httptest.NewRequest(http.MethodGet, w.base+"/home", nil)
+	if text := h.assert(request, p, [16]byte{1}, h.now().Add(time.Hour)); text == "" {
+		t.Fatal("there is no assertion")
+	}
+	remembered := 0
+	for i := range h.asserter.made.sets {
+		for j := range h.asserter.made.sets[i] {
+			if a := h.asserter.made.sets[i][j].Load(); a != nil {
+				remembered++
+				if whole := a.profile.Forgetful(); !reflect.DeepEqual(a.profile, whole) {
+					t.Error("it holds more than the profile")
+				}
+			}
+		}
+	}
+	if remembered != 1 {
+		t.Errorf("%d are remembered", remembered)
 	}
 }
 
