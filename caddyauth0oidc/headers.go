@@ -17,9 +17,9 @@ type Headers struct {
 	// `X-Forwarded-User`, `X-Forwarded-Email`, `X-Forwarded-Groups` and
 	// `X-Forwarded-Preferred-Username`, which is no identity; `grafana` for
 	// `X-WEBAUTH-USER`, `X-WEBAUTH-NAME`, `X-WEBAUTH-EMAIL` and
-	// `X-WEBAUTH-GROUPS`; `none` for no others than `profile` and `lines` add. In the three in the middle an
-	// e-mail address is shown only if it is verified, and a line takes the place
-	// of a header of its name. Default: `auth0`.
+	// `X-WEBAUTH-GROUPS`; `none` for no others than `profile` and `lines` add. In
+	// the three in the middle an e-mail address is shown only if it is verified,
+	// and a line takes the place of a header of its name. Default: `auth0`.
 	Preset string `json:"preset,omitempty"`
 
 	// Prefix begins the name of every header of the preset `auth0`. Headers of
@@ -74,15 +74,15 @@ type HeaderLine struct {
 
 	// Claim is what the header shows: `id`, `email` or another claim; dots lead
 	// into objects and arrays, as in `app_metadata.plan`, and a name with dots of
-	// its own may stand in double quotes. Lists are joined with commas, objects are
+	// its own may stand in double quotes. Arrays are as `lists` says, objects are
 	// JSON. A user without the claim has no such header. Required, unless Value
 	// is there.
 	Claim string `json:"claim,omitempty"`
 
 	// Value is what the header shows in place of a claim: text with placeholders,
 	// such as `{http.request.host}/{http.auth.user.org_id}`, which are resolved
-	// once for each request that carries an identity. What a claim says is not
-	// resolved again. An unknown placeholder is empty, and a value without any
+	// when a directive lets a request with an identity pass, and again by further
+	// directives of the site. What a claim says is not resolved. An unknown placeholder is empty, and a value without any
 	// text is no header.
 	Value string `json:"value,omitempty"`
 }
