@@ -29,7 +29,7 @@ func run(keys, issuer, audience string) error {
 	if err != nil {
 		return fmt.Errorf("reading the assertion: %w", err)
 	}
-	v, err := NewVerifier(keys, issuer, audience, http.DefaultClient, time.Now)
+	v, err := NewVerifier(keys, issuer, audience, &http.Client{Timeout: timeout}, time.Now)
 	if err != nil {
 		return err
 	}
