@@ -65,16 +65,26 @@ func (h *Handler) preserves(r *http.Request) bool {
 }
 
 // challengeForm begins the login of a browser that sent a form, and keeps the form in
-// cookies of this browser until the login ends.
+// cookies of this browser until the login ends. A form that another site may have sent
+// comes without the browser's cookies, so that nothing can be set beside them: it is
+// asked for once more, from a page of ours.
 func (h *Handler) challengeForm(w http.ResponseWriter, r *http.Request, v *visit) error {
-	o := h.originOf(r)
-	if family := h.cookiesOf(o).Transaction; session.SignedOut(v.cookies, family.Name) {
+	o, own := h.originOf(r), h.sentByOwnPage(r)
+	if family := h.cookiesOf(o).Transaction; own && session.SignedOut(v.cookies, family.Name) {
 		session.ClearSignedOut(w.Header(), family)
 		return h.refuse(w, r, h.formNotKept(o, errFormSignedOut))
 	}
-	form, err := h.readForm(w, r)
+	if !own && !h.canConfirm(r) {
+		return h.refuse(w, r, h.formNotKept(o, errFormSender))
+	}
+	form, fields, err := h.readForm(w, r)
 	if err != nil {
 		return h.refuse(w, r, h.formNotKept(o, err))
+	}
+	if !own {
+		noStore(w.Header())
+		h.writePage(w, r, http.StatusOK, confirmFormPage(form, fields))
+		return nil
 	}
 	return h.startLogin(w, r, v, login{
 		returnTo:   form.Target,
@@ -90,6 +100,7 @@ func (h *Handler) formNotKept(o origin, cause error) refusal {
 
 var (
 	errFormSignedOut = errors.New("the user has just signed out")
+	errFormSender    = errors.New("the browser would not say that a page of this site sent the form, even if one did")
 	errFormType      = errors.New("the body is not of the type application/x-www-form-urlencoded in UTF-8")
 	errFormAddress   = errors.New("the address is none that a login can lead back to")
 	errFormTooLong   = errors.New("the form is larger than preserve_post allows")
@@ -99,16 +110,16 @@ var (
 // readForm reads the form of a request, but only if it can be kept by all that its
 // header says: a client that waits with the body (RFC 9110 section 10.1.1) is not made
 // to send one in vain.
-func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (*session.Form, error) {
+func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (*session.Form, []formField, error) {
 	address := originalAddress(r)
 	target := h.localReturnTo(r, address)
 	switch {
 	case !isURLEncoded(r.Header):
-		return nil, errFormType
+		return nil, nil, errFormType
 	case target == "/" && address != "/":
-		return nil, errFormAddress
+		return nil, nil, errFormAddress
 	case r.ContentLength > h.PreservePost:
-		return nil, errFormTooLong
+		return nil, nil, errFormTooLong
 	}
 	waits := http.NewResponseController(w)
 	_ = waits.SetReadDeadline(h.now().Add(formPatience)) // where there is none, the server's own limits hold
@@ -116,14 +127,15 @@ func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (*session.For
 	_ = waits.SetReadDeadline(time.Time{})
 	switch {
 	case err != nil || r.ContentLength >= 0 && int64(len(body)) != r.ContentLength:
-		return nil, errFormBody
+		return nil, nil, errFormBody
 	case int64(len(body)) > h.PreservePost:
-		return nil, errFormTooLong
+		return nil, nil, errFormTooLong
 	}
-	if _, err := formFields(string(body)); err != nil {
-		return nil, err
+	fields, err := formFields(string(body))
+	if err != nil {
+		return nil, nil, err
 	}
-	return &session.Form{Target: target, Body: string(body), Own: h.sentByOwnPage(r)}, nil
+	return &session.Form{Target: target, Body: string(body), Own: true}, fields, nil
 }
 
 // isURLEncoded tells whether a body is of the one type that can be kept.
@@ -140,12 +152,28 @@ func isURLEncoded(header http.Header) bool {
 }
 
 // sentByOwnPage tells whether the browser says that a page of this very origin sent
-// the form.
+// the form. Another Origin outweighs the rest: a script that reloads the answer to a
+// form of another site is of the same origin, and the form is not.
 func (h *Handler) sentByOwnPage(r *http.Request) bool {
-	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
-		return site == "same-origin"
+	site, from := r.Header.Get("Sec-Fetch-Site"), r.Header.Values("Origin")
+	if len(from) > 0 && (len(from) > 1 || from[0] != h.originOf(r).String()) {
+		return false
 	}
-	return r.Header.Get("Origin") == h.originOf(r).String()
+	return site == "same-origin" || site == "" && len(from) == 1
+}
+
+// canConfirm tells, of a form that no page of this site is known to have sent, whether
+// the browser would say so of a page of ours. One that says nothing would be asked again
+// and again, and so would one that knows this site by another name.
+func (h *Handler) canConfirm(r *http.Request) bool {
+	site, from := r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Origin")
+	switch {
+	case from == "null":
+		return true
+	case site == "":
+		return from != "" && from != requestOrigin(r).String()
+	}
+	return site != "same-origin" || from == ""
 }
 
 // keepForm writes the form into the browser, where it waits for the login.
@@ -215,15 +243,30 @@ func formPage(form *session.Form, fields []formField) page {
 		p.Resend.Script = resendScript
 		return p
 	}
-	count := fmt.Sprintf("%d fields", len(fields))
-	if len(fields) == 1 {
-		count = "one field"
-	}
-	p.Title = "Send this form?"
-	p.Text = "You were signed in while a form was on its way to " + path + ", with " + count +
-		". Another site may have sent it, or it may have been sent before. Send it only if you know what it does."
-	p.Links = []link{{"/", "Do not send it"}}
+	p.ask("You were signed in while a form was on its way to " + path + ", with " + countFields(fields) +
+		". Another site may have sent it, or it may have been sent before. Send it only if you know what it does.")
 	return p
+}
+
+// confirmFormPage asks whether a form that another site may have sent is wanted. What
+// it sends is a form of this very site, which comes with all the browser's cookies.
+func confirmFormPage(form *session.Form, fields []formField) page {
+	path, _, _ := strings.Cut(form.Target, "?")
+	p := page{Post: &link{form.Target, "Send the form"}, Resend: &resend{Fields: fields}}
+	p.ask("A form is on its way to " + path + ", with " + countFields(fields) +
+		". Another site may have sent it. Send it only if you know what it does. You may have to sign in first.")
+	return p
+}
+
+func (p *page) ask(text string) {
+	p.Title, p.Text, p.Links = "Send this form?", text, []link{{"/", "Do not send it"}}
+}
+
+func countFields(fields []formField) string {
+	if len(fields) == 1 {
+		return "one field"
+	}
+	return fmt.Sprintf("%d fields", len(fields))
 }
 
 // resendScript does without names that a field of the form could take.

@@ -157,72 +157,123 @@ func TestFormSentAfterTheSessionEndedArrivesWhole(t *testing.T) {
 	}
 }
 
-// Another site's form waits for the click, and may be left unsent.
-func TestCVE_MAO_10_FormOfAnotherSiteIsNotSentWithoutAClick(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, withSettings(formSettings))
-	w.servePage("")
+// evilForm is a page of another site with a form for this one.
+func (w *world) evilForm(path, value string) {
 	w.network.Handle("evil.test", http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(rw, `<form method="post" action="%s/transfer"><input type="hidden" name="to" value="mallory"></form>`, w.base)
+		fmt.Fprintf(rw, `<form method="post" action="%s%s"><input type="hidden" name="to" value="%s"></form>`, w.base, path, value)
 	}))
-	b := w.browser()
-	w.signIn(b, "/home", w.pair.User)
-	w.app.take()
-	evil, err := b.Get("https://evil.test/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	page, err := evil.Submit(nil) // Lax cookies stay behind, so it comes without the live session
-	if err != nil {
-		t.Fatal(err)
-	}
-	page = w.finishLogin(b, page)
-	policy := page.Header.Get("Content-Security-Policy")
-	if page.Status != http.StatusOK || strings.Contains(page.Body, "<script") || strings.Contains(policy, "script-src") || !strings.Contains(policy, "default-src 'none'") {
-		t.Fatalf("the page is %d with %q:\n%s", page.Status, policy, page.Body)
-	}
-	if len(w.app.take()) != 0 {
-		t.Fatal("the form reached the application without a click")
-	}
-	if visible, _, _ := strings.Cut(page.Body, "<form"); !strings.Contains(visible, "/transfer") || !strings.Contains(visible, "one field") || strings.Contains(visible, "mallory") {
-		t.Errorf("the page says: %s", visible)
-	}
-	if !strings.Contains(page.Body, `href="/">Do not send it`) {
-		t.Error("the page has no way to leave without sending")
-	}
-	if _, err := page.Press("Send the form"); err != nil {
-		t.Fatal(err)
-	}
-	w.assertPosted("/transfer", "to=mallory")
 }
 
-// Without Sec-Fetch headers the Origin decides, and nothing said is a stranger's.
+// submitEvil opens that page and sends its form.
+func (w *world) submitEvil(b *heldBrowser) *auth0sim.Page {
+	w.t.Helper()
+	evil, err := b.Get("https://evil.test/")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	page, err := evil.Submit(nil) // Lax cookies stay behind, so it comes without a live session
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return page
+}
+
+// Another site's form waits for the click, and may be left unsent. Until then nothing
+// is set or begun.
+func TestCVE_MAO_10_FormOfAnotherSiteIsNotSentWithoutAClick(t *testing.T) {
+	t.Parallel()
+	for _, signedIn := range []bool{true, false} {
+		w := newWorld(t, withSettings(formSettings))
+		w.servePage("")
+		w.evilForm("/transfer", "mallory")
+		b := w.browser()
+		if signedIn {
+			w.signIn(b, "/home", w.pair.User)
+			w.app.take()
+		}
+		page := w.submitEvil(b)
+		policy := page.Header.Get("Content-Security-Policy")
+		if page.Status != http.StatusOK || page.URL.String() != w.base+"/transfer" || strings.Contains(page.Body, "<script") || strings.Contains(policy, "script-src") || !strings.Contains(policy, "default-src 'none'") {
+			t.Fatalf("the page is %d with %q:\n%s", page.Status, policy, page.Body)
+		}
+		if page.Header.Get("Set-Cookie") != "" || page.Header.Get("Referrer-Policy") != "strict-origin" || page.Header.Get("Cache-Control") != uncached {
+			t.Errorf("the page's header is %q", page.Header)
+		}
+		if len(w.app.take()) != 0 {
+			t.Fatal("the form reached the application without a click")
+		}
+		if visible, _, _ := strings.Cut(page.Body, "<form"); !strings.Contains(visible, "/transfer") || !strings.Contains(visible, "one field") || strings.Contains(visible, "mallory") {
+			t.Errorf("the page says: %s", visible)
+		}
+		if !strings.Contains(page.Body, `href="/">Do not send it`) {
+			t.Error("the page has no way to leave without sending")
+		}
+		page, err := page.Press("Send the form")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.finishLogin(b, page)
+		w.assertPosted("/transfer", "to=mallory")
+	}
+}
+
+// Whoever has signed out is not signed in again by a form of another site.
+func TestFormOfAnotherSiteKeepsTheUserSignedOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSettings(formSettings))
+	w.evilForm("/transfer", "mallory")
+	b := w.browser()
+	w.signIn(b, "/home", w.pair.User)
+	w.send(b, "POST", "/auth/logout", map[string]string{"Sec-Fetch-Site": "same-origin"})
+	w.app.take()
+	page, err := w.submitEvil(b).Press("Send the form")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if page.Status != 401 || !strings.Contains(page.Body, codeFormNotKept) || len(w.app.take()) != 0 {
+		t.Errorf("ended at %d %s:\n%s", page.Status, page.URL, page.Body)
+	}
+}
+
+// Without Sec-Fetch headers the Origin decides, and with them it must not say otherwise.
+// Where the answer to the question could not be told from the form, there is none.
 func TestWhoseFormsAreSentWithoutAsking(t *testing.T) {
 	t.Parallel()
+	const own, asked, refused = "Location", "Send this form?", codeFormNotKept
+	old := func(origin string) map[string]string {
+		return formHeader("Sec-Fetch-Site", "", "Sec-Fetch-Mode", "", "Sec-Fetch-Dest", "", "Origin", origin)
+	}
+	const ours, evil = "https://app.example.test", "https://evil.test"
 	for name, tc := range map[string]struct {
 		header map[string]string
-		asks   bool
+		want   string
 	}{
-		"same origin":                   {formHeader(), false},
-		"same site":                     {formHeader("Sec-Fetch-Site", "same-site"), true},
-		"cross site":                    {formHeader("Sec-Fetch-Site", "cross-site"), true},
-		"cross site, Origin of ours":    {formHeader("Sec-Fetch-Site", "cross-site"), true},
-		"reloaded":                      {formHeader("Sec-Fetch-Site", "none"), true},
-		"old browser":                   {formHeader("Sec-Fetch-Site", "", "Sec-Fetch-Mode", "", "Sec-Fetch-Dest", ""), false},
-		"old browser, another site":     {formHeader("Sec-Fetch-Site", "", "Sec-Fetch-Mode", "", "Sec-Fetch-Dest", "", "Origin", "https://evil.test"), true},
-		"old browser, another port":     {formHeader("Sec-Fetch-Site", "", "Sec-Fetch-Mode", "", "Sec-Fetch-Dest", "", "Origin", "https://app.example.test:8443"), true},
-		"old browser that does not say": {formHeader("Sec-Fetch-Site", "", "Sec-Fetch-Mode", "", "Sec-Fetch-Dest", "", "Origin", ""), true},
-		"sandboxed page":                {formHeader("Sec-Fetch-Site", "", "Origin", "null"), true},
+		"same origin":                   {formHeader(), own},
+		"same origin, no Origin":        {formHeader("Origin", ""), own},
+		"same site":                     {formHeader("Sec-Fetch-Site", "same-site", "Origin", "https://other.example.test"), asked},
+		"cross site":                    {formHeader("Sec-Fetch-Site", "cross-site", "Origin", evil), asked},
+		"cross site, no Origin":         {formHeader("Sec-Fetch-Site", "cross-site", "Origin", ""), asked},
+		"cross site, Origin of ours":    {formHeader("Sec-Fetch-Site", "cross-site"), asked},
+		"reloaded":                      {formHeader("Sec-Fetch-Site", "none"), asked},
+		"reloaded by a script":          {formHeader("Origin", "null"), asked},
+		"another name of this site":     {formHeader("Origin", "https://alias.example.test"), refused},
+		"old browser":                   {old(ours), own},
+		"old browser, another site":     {old(evil), asked},
+		"old browser, another port":     {old(ours + ":8443"), asked},
+		"old browser, a sandboxed page": {old("null"), asked},
+		"old browser that does not say": {old(""), refused},
+		"sandboxed page":                {formHeader("Sec-Fetch-Site", "cross-site", "Origin", "null"), asked},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, withSettings(formSettings))
-			page := w.postThenSignIn(w.browser(), "/x", "a=1", tc.header)
-			if asked := strings.Contains(page.Body, "Send this form?"); asked != tc.asks || strings.Contains(page.Body, "<script") {
-				t.Errorf("asked %t, want %t:\n%s", asked, tc.asks, page.Body)
+			response, body := w.post(w.browser(), "/x", strings.NewReader("a=1"), tc.header)
+			got := body
+			if response.StatusCode == http.StatusSeeOther {
+				got = own
 			}
-			if sent := len(w.app.take()); (sent == 0) != tc.asks {
-				t.Errorf("%d requests reached the application", sent)
+			if !strings.Contains(got, tc.want) || (response.Header.Get("Set-Cookie") == "") == (tc.want == own) {
+				t.Errorf("%d with %q, want %q:\n%s", response.StatusCode, response.Header, tc.want, body)
 			}
 		})
 	}

@@ -75,15 +75,13 @@ func ownFormStory(t *testing.T, browser context.Context) {
 	}
 }
 
-// Another site's form waits for a click, and may lead back there afterwards.
+// Another site's form waits for a click before anything begins, and may lead back there afterwards.
 func foreignFormStory(t *testing.T, browser context.Context) {
 	w := newWorld(t, "http", formSite)
 	other := formOfAnotherSite(t, w.base+"/a/rather-long-path/"+strings.Repeat("of-an-application/", 6)+"transfer")
 	b := newVisitor(t, browser)
 	b.open(other)
-	b.click("#force")
-	where := b.signIn(w.pair.User)
-	if where.status != http.StatusOK || !strings.HasPrefix(where.url, w.base+"/auth/callback?") {
+	if where := b.click("#force"); where.status != http.StatusOK || !strings.HasPrefix(where.url, w.base+"/a/rather-long-path/") {
 		t.Fatalf("arrived at %d %s", where.status, where.url)
 	}
 	b.assertPage("confirm-form", "")
@@ -93,14 +91,18 @@ func foreignFormStory(t *testing.T, browser context.Context) {
 	if len(w.app.take()) != 0 {
 		t.Error("the form was sent without a click")
 	}
+	if cookies := b.cookies("app.localhost"); len(cookies) != 0 {
+		t.Errorf("%d cookies were set before the click", len(cookies))
+	}
 	b.click("main button")
+	b.signIn(w.pair.User)
 	b.awaitText("Thank you")
 	if got := w.posted(); got.body != "to=mallory" {
 		t.Errorf("the application got %q", got.body)
 	}
 	b.assertQuiet()
 	b.open(other)
-	b.click("#force") // its cookies stay behind; the tenant knows the user still
+	b.click("#force") // its cookies stay behind
 	b.assertAt(b.click("main p a"), http.StatusOK, w.base+"/")
 	for _, r := range w.app.take() {
 		if r.method == http.MethodPost {

@@ -80,19 +80,24 @@ func (k *Keyring) WriteForm(h http.Header, c Cookies, f *Form, lines []string, h
 		return err
 	}
 	own.write(h, id, value, formLifetime, lines)
+	for i := chunkCount(len(id) + len(".1.") + len(value)); i < maxChunks; i++ {
+		own.expire(h, chunkSuffix(i)) // of a form of another tab, which this request does not carry yet
+	}
 	return nil
 }
 
 // roomForForm gives how many chunks a form may take beside the session, which has one
 // at least, and its tokens. What an answer sets of those two counts if it is more than
-// what the request carries.
+// what the request carries, duplicates included.
 func (c Cookies) roomForForm(lines []string, set, headerLimit int) int {
 	chunks, sessions := c.Session.survey(lines)
 	tokenChunks, tokens := c.Session.tokens().survey(lines)
+	full := len(c.Session.Name) + len(".1=; ") + chunkSize
+	carried := max(chunks+tokenChunks, (sessions+tokens+full-1)/full)
 	_, forms := c.Transaction.form().survey(lines)
 	others := sizeOf(lines) - sessions - tokens - forms
 	room := c.Session.room(headerLimit - max(0, others-otherCookies))
-	return min(room-max(chunks+tokenChunks, set, 1), maxChunks)
+	return min(room-max(carried, set, 1), maxChunks)
 }
 
 // FitForm deletes the form that the request carries if it no longer fits beside the
