@@ -64,19 +64,18 @@ func (h *Handler) withKey(v *visit, key string) *Handler {
 // finish ends a login that this directive began.
 func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query map[string]string, state session.State) error {
 	o := h.originOf(r)
-	state.ReturnTo = h.localReturnTo(r, state.ReturnTo)
 	family := h.cookiesOf(o).Transaction
-	to := destination{state.ReturnTo, h.takeForm(w, r, v, state.Transaction)}
+	to := h.destinationOf(r, v, state, query["state"])
 	t, ok := h.keys.Load().ReadTransaction(v.cookies, family.Name, state.Transaction, h.now())
 	if !ok || !h.shared.spent.add(t.ID, h.now(), session.TransactionLifetime) { // over, or begun in another browser
 		return h.goOn(w, r, v, to, attemptOf(state), h.following(attemptOf(state)))
 	}
 	session.ClearTransaction(w.Header(), family, t.ID)
 	if err := h.checkIssuer(r.Context(), query); err != nil {
-		return h.refuse(w, r, h.failedLogin(err, state.ReturnTo))
+		return h.refuseLogin(w, r, v, to, h.failedLogin(err, to.returnTo))
 	}
 	if query["error"] != "" {
-		return h.refuse(w, r, tenantRefusal(query["error"], state.ReturnTo))
+		return h.refuseLogin(w, r, v, to, tenantRefusal(query["error"], to.returnTo))
 	}
 	got, err := h.redeem(r, query, t)
 	if isSpent(err) && state.Attempt == 0 { // by another instance, or by time; once more will do
@@ -84,7 +83,7 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query
 		return h.goOn(w, r, v, to, attemptOf(state), session.Attempts{Count: 1, First: state.First})
 	}
 	if err != nil {
-		return h.refuse(w, r, h.failedLogin(err, state.ReturnTo))
+		return h.refuseLogin(w, r, v, to, h.failedLogin(err, to.returnTo))
 	}
 	return h.signIn(w, r, v, got, to, attemptOf(state), t.Started)
 }
@@ -96,12 +95,14 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query
 func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, v *visit, to destination, last, next session.Attempts) error {
 	to.ask()
 	if h.readSession(r, v, new(session.Session)) {
-		return h.lead(w, r, to)
+		return h.lead(w, r, v, to)
 	}
 	if h.isLoop(last, loopLimit) {
-		return h.refuse(w, r, refusal{code: codeLoop, status: http.StatusBadRequest, again: to.returnTo})
+		return h.refuseLogin(w, r, v, to, refusal{code: codeLoop, status: http.StatusBadRequest, again: to.returnTo})
 	}
-	return h.startLogin(w, r, v, login{returnTo: to.returnTo, connection: h.Connections[0].Name, attempt: next, form: to.form})
+	return h.startLogin(w, r, v, login{
+		returnTo: to.returnTo, connection: h.Connections[0].Name, attempt: next, form: to.form, formLost: to.lost, retry: to.retry,
+	})
 }
 
 // isSpent tells whether the tenant does not know the code, or no longer.
@@ -180,12 +181,16 @@ func (h *Handler) checkIssuer(ctx context.Context, query map[string]string) erro
 func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, got *redeemed, to destination, attempt session.Attempts, started time.Time) error {
 	at := h.placeOf(r)
 	family, came := at.family, v.cookies
-	v.cookies = session.WithoutForm(came, family.Transaction.Name) // the session need not give way to another login's form
 	session.ClearSignedOut(w.Header(), family.Transaction)
-	if err := h.writeSession(w.Header(), at, v, got.session); err != nil {
-		return h.refuse(w, r, h.failedLogin(err, to.returnTo))
+	v.cookies = session.WithoutForm(came, family.Transaction.Name) // the session need not give way to a form
+	err := h.writeSession(w.Header(), at, v, got.session)
+	if err == nil {
+		h.keepTokens(w.Header(), at, v, got)
 	}
-	h.keepTokens(w.Header(), at, v, got)
+	v.cookies = came
+	if err != nil {
+		return h.refuseLogin(w, r, v, to, h.failedLogin(err, to.returnTo))
+	}
 	session.FitForm(w.Header(), family, came, at.headerLimit)
 	limit, before := loopLimit, session.Session{}
 	if h.supersede(&before, v, family.Session.Name) {
@@ -195,15 +200,15 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, got *
 		}
 	}
 	if err := h.keys.Load().WriteAttempts(w.Header(), family.Transaction, attempt); err != nil {
-		return h.refuse(w, r, h.failedLogin(err, to.returnTo))
+		return h.refuseLogin(w, r, v, to, h.failedLogin(err, to.returnTo))
 	}
 	if entry := h.logger.Check(zap.InfoLevel, "signed in"); entry != nil {
 		entry.Write(zap.Duration("took", h.now().Sub(started)))
 	}
 	if h.isLoop(attempt, limit) {
-		return h.refuse(w, r, refusal{code: codeLoop, status: http.StatusBadRequest, again: to.returnTo})
+		return h.refuseLogin(w, r, v, to, refusal{code: codeLoop, status: http.StatusBadRequest, again: to.returnTo})
 	}
-	return h.lead(w, r, to)
+	return h.lead(w, r, v, to)
 }
 
 // keepTokens stores the tokens that the configuration has a use for, for as long as

@@ -22,6 +22,8 @@ type login struct {
 	params     map[string]string // allowed ones of the login route's query
 	prompt     string            // in place of the directive's, unless it is empty
 	form       *session.Form     // that is to be sent afterwards, or nil
+	formLost   bool              // a form was to be sent, and is gone
+	retry      string            // address for another try, in place of returnTo, unless it is empty
 }
 
 // maxParam bounds the value of a parameter that is passed on.
@@ -87,10 +89,15 @@ func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, v *visit, l
 	}
 	location, err := h.authorizeURL(r, o, t, l)
 	if err != nil {
-		return h.refuse(w, r, h.unavailable(err, l.returnTo))
+		return h.refuse(w, r, h.unavailable(err, cmp.Or(l.retry, l.returnTo)))
 	}
 	if l.form != nil {
-		if err := h.keepForm(w.Header(), r, v, t, l.form); err != nil {
+		err := h.keepForm(w.Header(), r, v, t, l.form)
+		switch {
+		case err != nil && isRead(r): // at the callback, where reloading sends no form
+			h.dropForm(w, r, v)
+			return h.refuse(w, r, formLost(err))
+		case err != nil:
 			return h.refuse(w, r, h.formNotKept(o, err))
 		}
 	}
@@ -110,6 +117,7 @@ func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, v *visit, l
 func (h *Handler) authorizeURL(r *http.Request, o origin, t session.Transaction, l login) (string, error) {
 	state, err := h.keys.Load().SealState(session.State{
 		Transaction: t.ID, Handler: h.key, Connection: l.connection, ReturnTo: l.returnTo, Attempt: l.attempt.Count, First: l.attempt.First,
+		Form: l.form != nil || l.formLost,
 	})
 	if err != nil {
 		return "", err

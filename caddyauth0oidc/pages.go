@@ -61,6 +61,7 @@ var messages = map[string]message{
 	codeLoginRequired:      {"Sign in to go on", "This page is only shown to people who are signed in."},
 	codeSignedOut:          {"You are signed out", "You signed out of this application."},
 	codeFormNotKept:        {"Your form was not sent", "You were not signed in when you sent this form, and it could not be kept for after the sign-in. Do not close this page. Sign in, which opens another tab, then come back here and reload: your browser will offer to send the form again."},
+	codeFormLost:           {"Your form is not here any more", "A form was to be sent after the sign-in, and it is no longer here: it has been sent already, a newer one took its place, or the sign-in took too long. If it was not sent, go back to the page where you filled it in, and send it from there."},
 	codeBadRequest:         {"This address is not complete", "Something in the address of this page is not as it should be. Go back to where you came from and try again."},
 	codeMethodNotAllowed:   {"This does not work here", "The request was made in a way that this address does not answer."},
 	codeBadState:           {"This sign-in cannot be finished", "The address of this page is from a sign-in that was never begun here, or it was cut off on the way. Beginning again usually helps."},
@@ -117,7 +118,7 @@ func refusalPage(f refusal) page {
 	case f.again != "":
 		p.Links = append(p.Links, link{f.again, "Try again"})
 	}
-	if f.code == codeStepUpFailed {
+	if f.code == codeStepUpFailed || f.code == codeFormLost {
 		p.Links = append(p.Links, link{"/", "Go to the start page"})
 	}
 	return p

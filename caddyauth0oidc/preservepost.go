@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -94,6 +95,12 @@ func (h *Handler) challengeForm(w http.ResponseWriter, r *http.Request, v *visit
 	})
 }
 
+// formLost is the refusal of a login whose form is not there when it is to be sent. It
+// leads nowhere by itself: nobody asked to GET what a form was sent to.
+func formLost(cause error) refusal {
+	return refusal{code: codeFormLost, status: http.StatusGone, cause: cause}
+}
+
 func (h *Handler) formNotKept(o origin, cause error) refusal {
 	return refusal{code: codeFormNotKept, status: http.StatusUnauthorized, loginURL: h.loginURL(o), cause: cause}
 }
@@ -104,6 +111,7 @@ var (
 	errFormType      = errors.New("the body is not of the type application/x-www-form-urlencoded in UTF-8")
 	errFormAddress   = errors.New("the address is none that a login can lead back to")
 	errFormTooLong   = errors.New("the form is larger than preserve_post allows")
+	errFormGone      = errors.New("the form is not in the browser any more, or its address is another one's now")
 	errFormBody      = errors.New("the form could not be read to its end")
 )
 
@@ -179,15 +187,20 @@ func (h *Handler) canConfirm(r *http.Request) bool {
 // keepForm writes the form into the browser, where it waits for the login.
 func (h *Handler) keepForm(header http.Header, r *http.Request, v *visit, t session.Transaction, form *session.Form) error {
 	at := h.placeOf(r)
-	form.Transaction, form.Kept = t.ID, t.Started
-	return h.keys.Load().WriteForm(header, at.family, form, v.cookies, at.headerLimit)
+	form.Transaction = t.ID
+	if form.Kept.IsZero() { // and not of an earlier login
+		form.Kept = t.Started
+	}
+	return h.keys.Load().WriteForm(header, at.family, form, t.Started, v.cookies, at.headerLimit)
 }
 
-// destination is where a login leads: an address, and the form that the login
-// interrupted, if there was one.
+// destination is where a login leads: an address, or the form that the login
+// interrupted.
 type destination struct {
 	returnTo string
 	form     *session.Form
+	lost     bool   // there was a form, and it is gone
+	retry    string // address at which a login that fails for now is begun again, with its form
 }
 
 // ask has the user asked before the form is sent.
@@ -197,25 +210,48 @@ func (d destination) ask() {
 	}
 }
 
-// takeForm gives the form that waits for a login, and deletes it from the browser,
-// whatever the login comes to.
-func (h *Handler) takeForm(w http.ResponseWriter, r *http.Request, v *visit, transaction string) *session.Form {
-	family := h.cookiesOf(h.originOf(r)).Transaction
-	form, ok := h.keys.Load().ReadForm(v.cookies, family.Name, transaction, h.now())
-	if !ok {
-		return nil
+// destinationOf reads where a login leads. The callback leads on with the form even
+// when its login is over.
+func (h *Handler) destinationOf(r *http.Request, v *visit, state session.State, sealed string) destination {
+	if !state.Form {
+		return destination{returnTo: h.localReturnTo(r, state.ReturnTo)}
 	}
-	session.ClearForm(w.Header(), family, v.cookies)
-	v.cookies = session.WithoutForm(v.cookies, family.Name)
-	return form
+	name := h.cookiesOf(h.originOf(r)).Transaction.Name
+	form, found := h.keys.Load().ReadForm(v.cookies, name, state.Transaction, h.now())
+	again := url.Values{"state": {sealed}, "error": {"temporarily_unavailable"}}
+	return destination{returnTo: "/", form: form, lost: !found, retry: h.Prefix + "/callback?" + again.Encode()}
+}
+
+// refuseLogin refuses what a login came to. Its form waits on only where another try
+// may help.
+func (h *Handler) refuseLogin(w http.ResponseWriter, r *http.Request, v *visit, to destination, f refusal) error {
+	switch {
+	case to.form == nil:
+	case f.status >= http.StatusInternalServerError:
+		f.again = to.retry
+	default:
+		h.dropForm(w, r, v)
+	}
+	return h.refuse(w, r, f)
+}
+
+func (h *Handler) dropForm(w http.ResponseWriter, r *http.Request, v *visit) {
+	session.ClearForm(w.Header(), h.cookiesOf(h.originOf(r)).Transaction, v.cookies)
 }
 
 // lead brings the browser to where the user wanted to go: by a redirect, or by a page
-// that sends the form again.
-func (h *Handler) lead(w http.ResponseWriter, r *http.Request, to destination) error {
-	if to.form == nil || h.localReturnTo(r, to.form.Target) != to.form.Target {
+// that sends the form again, once.
+func (h *Handler) lead(w http.ResponseWriter, r *http.Request, v *visit, to destination) error {
+	switch {
+	case to.lost:
+		return h.refuse(w, r, formLost(errFormGone))
+	case to.form == nil:
 		redirect(w, to.returnTo, http.StatusFound)
 		return nil
+	}
+	h.dropForm(w, r, v)
+	if h.localReturnTo(r, to.form.Target) != to.form.Target { // a route of ours by now
+		return h.refuse(w, r, formLost(errFormGone))
 	}
 	fields, err := formFields(to.form.Body)
 	if err != nil {

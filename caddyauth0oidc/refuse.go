@@ -18,6 +18,7 @@ const (
 	codeLoginRequired      = "login_required"
 	codeSignedOut          = "signed_out"
 	codeFormNotKept        = "form_not_kept"
+	codeFormLost           = "form_lost"
 	codeBadRequest         = "bad_request"
 	codeMethodNotAllowed   = "method_not_allowed"
 	codeBadState           = "bad_state"

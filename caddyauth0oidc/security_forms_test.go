@@ -120,14 +120,8 @@ func TestCK_04_TamperedOrForeignFormIsNeverShown(t *testing.T) {
 			t.Fatal(err)
 		}
 		page = w.finishLogin(b, page)
-		if page.URL.String() != w.base+"/save" || page.Status != http.StatusOK {
-			t.Errorf("%s: ended at %d %s", what, page.Status, page.URL)
-		}
-		for _, r := range w.app.take() {
-			if r.method != http.MethodGet || r.header.Get("Cookie") != "" {
-				t.Errorf("%s: the application got %s with the cookies %q", what, r.method, r.header.Get("Cookie"))
-			}
-		}
+		t.Log(what)
+		w.assertFormLost(page)
 	}
 }
 

@@ -17,7 +17,7 @@ func testForm(body string) *Form {
 func keep(t *testing.T, k *Keyring, b *browser, f *Form) {
 	t.Helper()
 	h := http.Header{}
-	if err := k.WriteForm(h, newTestCookies(t), f, b.lines(), roomy); err != nil {
+	if err := k.WriteForm(h, newTestCookies(t), f, f.Kept, b.lines(), roomy); err != nil {
 		t.Fatal(err)
 	}
 	b.receive(h)
@@ -50,7 +50,7 @@ func TestFormSurvivesTheCookies(t *testing.T) {
 func TestCK_01_CookiesOfAFormLastAsLongAsALogin(t *testing.T) {
 	t.Parallel()
 	h := http.Header{}
-	if err := newTestKeyring(t).WriteForm(h, newTestCookies(t), testForm(noise(9_000)), nil, roomy); err != nil {
+	if err := newTestKeyring(t).WriteForm(h, newTestCookies(t), testForm(noise(9_000)), testNow, nil, roomy); err != nil {
 		t.Fatal(err)
 	}
 	for _, line := range h["Set-Cookie"] {
@@ -174,7 +174,7 @@ func TestCK_05_FormThatDoesNotFitBesideTheSessionIsRefused(t *testing.T) {
 		"a server with no room at all":   {1, 1, nil, false},
 	} {
 		h := http.Header{}
-		err := k.WriteForm(h, c, testForm(noise(tc.size)), tc.lines, tc.limit)
+		err := k.WriteForm(h, c, testForm(noise(tc.size)), testNow, tc.lines, tc.limit)
 		_, tooLarge := errors.AsType[*TooLargeError](err)
 		if tooLarge == tc.fits || tooLarge && len(h) > 0 {
 			t.Errorf("%s: %v, %d cookies", what, err, len(h["Set-Cookie"]))
@@ -202,6 +202,18 @@ func TestFormGivesWayToTheSession(t *testing.T) {
 	}
 }
 
+// A form that goes along with a later login lasts no longer for it.
+func TestFormWaitsFromWhenItWasFirstKept(t *testing.T) {
+	t.Parallel()
+	h := http.Header{}
+	if err := newTestKeyring(t).WriteForm(h, newTestCookies(t), testForm("a=b"), testNow.Add(10*time.Minute), nil, roomy); err != nil {
+		t.Fatal(err)
+	}
+	if c := (&http.Response{Header: h}).Cookies()[0]; c.MaxAge != 5*60 {
+		t.Errorf("Max-Age is %d", c.MaxAge)
+	}
+}
+
 // The request of another tab may not carry all the chunks that its answer replaces.
 func TestNewerFormDeletesChunksThatItDoesNotSee(t *testing.T) {
 	t.Parallel()
@@ -209,7 +221,7 @@ func TestNewerFormDeletesChunksThatItDoesNotSee(t *testing.T) {
 	b := &browser{t: t}
 	keep(t, k, b, testForm(noise(16_000)))
 	h := http.Header{}
-	if err := k.WriteForm(h, c, testForm("short=1"), nil, roomy); err != nil {
+	if err := k.WriteForm(h, c, testForm("short=1"), testNow, nil, roomy); err != nil {
 		t.Fatal(err)
 	}
 	if b.receive(h); len(b.cookies) != 1 {

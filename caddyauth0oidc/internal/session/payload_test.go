@@ -123,6 +123,7 @@ func FuzzPayload(f *testing.F) {
 	f.Add(largeSession(f, 300).pack())
 	f.Add((&Transaction{ID: "i", Nonce: "n", Started: testNow}).pack())
 	f.Add((&State{Transaction: "t", ReturnTo: "/x", Attempt: 2, First: testNow}).pack())
+	f.Add((&State{Transaction: "t", ReturnTo: "/", First: testNow, Form: true}).pack())
 	f.Add((&Form{Transaction: "t", Target: "/x", Body: "a=b&a=c", Own: true, Kept: testNow}).pack())
 	f.Add((&Attempts{Count: 1, First: testNow}).pack())
 	f.Add([]byte{payloadVersion})

@@ -15,6 +15,8 @@ const (
 	maxState = 1400
 	// stateName stands where a cookie's name stands when a cookie is sealed.
 	stateName = "state"
+	// stateWithForm ends the state of a login that a form waits for, and no other one.
+	stateWithForm = 1
 )
 
 // State is what the state parameter carries through Auth0. It tells where the user
@@ -26,6 +28,7 @@ type State struct {
 	ReturnTo    string    // where to go after the login
 	Attempt     int       // how many logins in a row led nowhere
 	First       time.Time // when the first of them began
+	Form        bool      // a form waits for the login
 }
 
 func (s *State) pack() []byte {
@@ -34,7 +37,11 @@ func (s *State) pack() []byte {
 	b = appendText(b, s.Handler)
 	b = appendText(b, s.Connection)
 	b = appendText(b, s.ReturnTo)
-	return appendCount(b, s.Attempt, s.First)
+	b = appendCount(b, s.Attempt, s.First)
+	if s.Form {
+		b = append(b, stateWithForm)
+	}
+	return b
 }
 
 func (s *State) unpack(b []byte) error {
@@ -44,6 +51,9 @@ func (s *State) unpack(b []byte) error {
 	s.Connection = f.string()
 	s.ReturnTo = f.string()
 	s.Attempt, s.First = f.count()
+	if s.Form = f.at < len(f.bytes); s.Form && f.number() != stateWithForm {
+		f.fail()
+	}
 	return f.end()
 }
 

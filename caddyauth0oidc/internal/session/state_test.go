@@ -23,7 +23,7 @@ func TestStateSurvivesTheRoundTrip(t *testing.T) {
 	for n := range MaxReturnTo + 1 {
 		want := State{
 			Transaction: newTestTransaction(t, testNow).ID, Handler: "0123456789abcdef", Connection: "acme-child", ReturnTo: strings.Repeat("/", n),
-			Attempt: 3, First: testNow,
+			Attempt: 3, First: testNow, Form: n%2 == 0,
 		}
 		text := sealTestState(t, k, want)
 		if len(text) >= 1400 || !alphabet.MatchString(text) {
