@@ -1,6 +1,7 @@
 package caddyauth0oidc
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"html/template"
@@ -133,6 +134,7 @@ func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (*session.For
 	_ = waits.SetReadDeadline(h.now().Add(formPatience)) // where there is none, the server's own limits hold
 	body, err := io.ReadAll(io.LimitReader(r.Body, h.PreservePost+1))
 	_ = waits.SetReadDeadline(time.Time{})
+	r.Body = readAgain{io.MultiReader(bytes.NewReader(body), r.Body), r.Body} // error routes may want it
 	switch {
 	case err != nil || r.ContentLength >= 0 && int64(len(body)) != r.ContentLength:
 		return nil, nil, errFormBody
@@ -144,6 +146,12 @@ func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (*session.For
 		return nil, nil, err
 	}
 	return &session.Form{Target: target, Body: string(body), Own: true}, fields, nil
+}
+
+// readAgain is a body of which a part was read, from its beginning.
+type readAgain struct {
+	io.Reader
+	io.Closer
 }
 
 // isURLEncoded tells whether a body is of the one type that can be kept.

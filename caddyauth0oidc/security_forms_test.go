@@ -173,6 +173,18 @@ func TestCK_05_FormsOfAnotherSiteDoNotFillTheBrowser(t *testing.T) {
 	}
 }
 
+// The site's error routes get the body of a form that was read and not kept.
+func TestErrorRoutesGetTheFormThatIsNotKept(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSettings(formSettings), withSite("auth0_oidc {\nSETTINGS\n}\nreverse_proxy UPSTREAM\nhandle_errors {\nrewrite * /oops\nreverse_proxy UPSTREAM\n}"))
+	for _, body := range []string{"a=%FF", "a=" + strings.Repeat("x", 9_000)} {
+		w.post(w.browser(), "/save", strings.NewReader(body), formHeader())
+		if got := w.app.take(); len(got) != 1 || got[0].uri != "/oops" || got[0].body != body {
+			t.Errorf("%d bytes: the application got %d requests: %.200v", len(body), len(got), got)
+		}
+	}
+}
+
 // A login that is refused takes its form along, one of another login stays.
 func TestRefusedLoginDeletesItsForm(t *testing.T) {
 	t.Parallel()
