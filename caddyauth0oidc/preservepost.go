@@ -145,7 +145,10 @@ func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (*session.For
 	if err != nil {
 		return nil, nil, err
 	}
-	return &session.Form{Target: target, Body: string(body), Own: true}, fields, nil
+	// Cookies of another name can be planted by a sibling host, or on the way: a form of
+	// somebody else's would be sent in the user's name.
+	own := strings.HasPrefix(h.cookiesOf(h.originOf(r)).Transaction.Name, "__Host-")
+	return &session.Form{Target: target, Body: string(body), Own: own}, fields, nil
 }
 
 // readAgain is a body of which a part was read, from its beginning.

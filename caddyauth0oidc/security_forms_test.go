@@ -185,6 +185,35 @@ func TestErrorRoutesGetTheFormThatIsNotKept(t *testing.T) {
 	}
 }
 
+// Where a sibling host can plant cookies, and with them a form and its login, no form is
+// sent without a click.
+func TestFormThatMayBePlantedIsNotSentWithoutAClick(t *testing.T) {
+	t.Parallel()
+	for name, options := range map[string][]worldOption{
+		"cookies of a domain": {withSettings(formSettings + "\nsession {\ncookie {\ndomain example.test\n}\n}")},
+		"plain http":          {withSettings(formSettings), atBase("http://app.example.test")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, options...)
+			response, _ := w.post(w.browser(), "/transfer", strings.NewReader("to=mallory"), formHeader("Origin", w.base))
+			victim := w.browser()
+			w.signIn(victim, "/home", w.pair.User)
+			w.app.take()
+			for _, c := range response.Cookies() {
+				victim.SetCookie(w.base, c)
+			}
+			page, err := victim.Get(response.Header.Get("Location"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if page = w.finishLogin(victim, page); !strings.Contains(page.Body, "Send this form?") || strings.Contains(page.Body, "<script") || len(w.app.take()) != 0 {
+				t.Errorf("ended at %d %s:\n%s", page.Status, page.URL, page.Body)
+			}
+		})
+	}
+}
+
 // A login that is refused takes its form along, one of another login stays.
 func TestRefusedLoginDeletesItsForm(t *testing.T) {
 	t.Parallel()

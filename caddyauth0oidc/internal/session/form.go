@@ -20,7 +20,7 @@ type Form struct {
 	Transaction string    // id of the pending login that it waits for
 	Target      string    // path and query that it was sent to
 	Body        string    // as it came, application/x-www-form-urlencoded
-	Own         bool      // a page of this very site sent it
+	Own         bool      // a page of this very site sent it, and nobody can have planted it
 	Kept        time.Time // in whole seconds
 }
 
