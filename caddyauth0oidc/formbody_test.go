@@ -2,6 +2,8 @@ package caddyauth0oidc
 
 import (
 	"bytes"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -85,6 +87,76 @@ func resentBy(t *testing.T, page []byte) string {
 		pieces = append(pieces, url.QueryEscape(name)+"="+url.QueryEscape(value))
 	}
 	return strings.Join(pieces, "&")
+}
+
+// actionOf gives where a browser would send the page's only form.
+func actionOf(t *testing.T, page []byte) string {
+	t.Helper()
+	root, err := html.Parse(bytes.NewReader(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var actions []string
+	for node := range root.Descendants() {
+		if node.Type != html.ElementNode || node.Data != "form" {
+			continue
+		}
+		for _, a := range node.Attr {
+			if a.Key == "action" {
+				actions = append(actions, a.Val)
+			}
+		}
+	}
+	if len(actions) != 1 {
+		t.Fatalf("the page's forms lead to %q:\n%s", actions, page)
+	}
+	return actions[0]
+}
+
+// awkwardTargets are addresses that programs like to write in another way.
+var awkwardTargets = []string{
+	"/odata/P('x')/Act", "/a|b", "/a%2Fb|c", "/save?d=100%", "/save?x=(a|b)", "/save?q={a}", "/save?q=%zz", "/save?a;b",
+	"/save?q=^`[]", "/save?a=1&amp;b=2&lt=3", `/save?q="><script>`, "/%c3%A4?%c3%A4", "/a?", "/a?b?c", "/~%7E", "/a,b=c:d@e", "/a&b+c",
+}
+
+func FuzzFormGoesToTheAddressItCameFor(f *testing.F) {
+	for _, target := range awkwardTargets {
+		f.Add(target)
+	}
+	f.Fuzz(func(t *testing.T, address string) {
+		target := cleanReturnTo(address)
+		if got := actionOf(t, renderForm(t, &session.Form{Target: target}, nil)); got != target {
+			t.Errorf("%q became %q", target, got)
+		}
+	})
+}
+
+// The very address that the form was sent to is kept.
+func TestFormGoesToTheAddressItCameFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSettings(formSettings))
+	for _, target := range awkwardTargets {
+		r := httptest.NewRequest("POST", w.base+"/", strings.NewReader("a=1"))
+		path, query, _ := strings.Cut(target, "?")
+		decoded, err := url.PathUnescape(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.RequestURI, r.URL.Path, r.URL.RawPath, r.URL.RawQuery = target, decoded, path, query // as net/http reads it
+		r.URL.Scheme, r.URL.Host = "", ""
+		for name, value := range formHeader("Sec-Fetch-Site", "cross-site", "Origin", "https://evil.test") {
+			r.Header.Set(name, value)
+		}
+		recorder := httptest.NewRecorder()
+		w.server.ServeHTTP(recorder, r)
+		if recorder.Code != http.StatusOK {
+			t.Errorf("%s: status %d", target, recorder.Code)
+			continue
+		}
+		if got := actionOf(t, recorder.Body.Bytes()); got != target {
+			t.Errorf("%s became %s", target, got)
+		}
+	}
 }
 
 func renderForm(t *testing.T, form *session.Form, fields []formField) []byte {

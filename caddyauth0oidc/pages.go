@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
+	"html"
 	"html/template"
 	"net/http"
 
@@ -53,6 +54,12 @@ type page struct {
 }
 
 type link struct{ Href, Label string }
+
+// Action gives the address as an attribute. As a value of its own the template would
+// write it anew, with other escapes than those that it came with.
+func (l link) Action() template.HTMLAttr {
+	return template.HTMLAttr(`action="` + html.EscapeString(l.Href) + `"`) //nolint:gosec // escaped here, and of this site
+}
 
 // message says in a person's words what a code means.
 type message struct{ title, text string }

@@ -120,12 +120,12 @@ var (
 // header says: a client that waits with the body (RFC 9110 section 10.1.1) is not made
 // to send one in vain.
 func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (*session.Form, []formField, error) {
-	address := originalAddress(r)
+	address := addressAsCame(r)
 	target := h.localReturnTo(r, address)
 	switch {
 	case !isURLEncoded(r.Header):
 		return nil, nil, errFormType
-	case target == "/" && address != "/":
+	case target != address:
 		return nil, nil, errFormAddress
 	case r.ContentLength > h.PreservePost:
 		return nil, nil, errFormTooLong
@@ -149,6 +149,14 @@ func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (*session.For
 	// somebody else's would be sent in the user's name.
 	own := strings.HasPrefix(h.cookiesOf(h.originOf(r)).Transaction.Name, "__Host-")
 	return &session.Form{Target: target, Body: string(body), Own: own}, fields, nil
+}
+
+// addressAsCame gives path and query with the very escapes of the browser.
+func addressAsCame(r *http.Request) string {
+	if before, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && strings.HasPrefix(before.RequestURI, "/") {
+		return before.RequestURI
+	}
+	return originalAddress(r)
 }
 
 // readAgain is a body of which a part was read, from its beginning.
