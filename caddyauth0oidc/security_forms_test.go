@@ -26,7 +26,7 @@ func TestNAV_03_FormThatCannotBeKeptIsToldSo(t *testing.T) {
 		"multipart":        {"/x", "--x--", formHeader("Content-Type", multipart), codeFormNotKept},
 		"plain text":       {"/x", "a=b", formHeader("Content-Type", "text/plain"), codeFormNotKept},
 		"no type":          {"/x", "a=b", formHeader("Content-Type", ""), codeFormNotKept},
-		"two types":        {"/x", "a=b", formHeader("Content-Type", "application/x-www-form-urlencoded, text/plain"), codeFormNotKept},
+		"a list of types":  {"/x", "a=b", formHeader("Content-Type", "application/x-www-form-urlencoded, text/plain"), codeFormNotKept},
 		"another encoding": {"/x", "a=b", formHeader("Content-Type", "application/x-www-form-urlencoded; charset=iso-8859-1"), codeFormNotKept},
 		"compressed":       {"/x", "a=b", formHeader("Content-Encoding", "gzip"), codeFormNotKept},
 		"not UTF-8":        {"/x", "a=%FF", formHeader(), codeFormNotKept},
