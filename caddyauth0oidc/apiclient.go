@@ -103,6 +103,6 @@ func quoted(text string) string {
 
 // tellWhatVaries says on which parts of the request the answer depends.
 func (h *Handler) tellWhatVaries(a *answer) {
-	a.variesByCookie = h.Unauthenticated == "pass"
+	a.variesByCookie = h.Unauthenticated == modePass
 	a.variesByToken = h.Bearer != nil
 }

@@ -90,10 +90,6 @@ func checkLogout(l *Logout) error {
 	return nil
 }
 
-func checkUnauthenticated(mode string) error {
-	return oneOf(mode, []string{"auto", "redirect", "401", "pass"})
-}
-
 func checkHeaderPrefix(prefix string) error {
 	if prefix == "" { // which would stand for the default
 		return errors.New("the prefix is empty; write one like X-Auth0-, or leave the line out")

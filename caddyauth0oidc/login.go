@@ -38,37 +38,48 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) e
 	if isPrefetch(r) || isSubresource(r) {
 		return h.refuse(w, r, refusal{code: codeLoginRequired, status: http.StatusUnauthorized, loginURL: h.loginURL(h.originOf(r))})
 	}
-	connection := query["connection"]
-	owner := h
-	switch {
-	case connection == "":
+	owner, connection := h.beginner(v, query)
+	if owner == nil {
+		return h.refuse(w, r, refusal{code: codeUnknownConnection, status: http.StatusBadRequest, again: h.Prefix + "/login"})
+	}
+	params, ok := owner.allowedParams(query)
+	if !ok {
+		return h.refuse(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, again: h.Prefix + "/login"})
+	}
+	l := login{returnTo: h.localReturnTo(r, query["return_to"]), connection: connection, attempt: owner.nextAttempt(r, v), params: params}
+	if query["prompt"] == promptLogin { // for whoever is signed in as somebody else
+		l.prompt = promptLogin
+	}
+	return owner.startLogin(w, r, v, l)
+}
+
+// beginner gives the directive that begins the login of a link, and the connection;
+// none if the site has no such connection.
+func (h *Handler) beginner(v *visit, query map[string]string) (owner *Handler, connection string) {
+	owner, connection = h, query["connection"]
+	if connection == "" {
 		connection = h.Connections[0].Name
-	case !h.connections.Has(connection):
+	} else if !h.connections.Has(connection) {
 		if owner = h.siblingWith(v, connection); owner == nil {
-			return h.refuse(w, r, refusal{code: codeUnknownConnection, status: http.StatusBadRequest, again: h.Prefix + "/login"})
+			return nil, ""
 		}
 	}
-	owner = owner.demanding(v, connection, query)
-	params := make(map[string]string)
-	for _, key := range owner.AllowParams {
-		if value, ok := query[key]; ok {
-			if len(value) > maxParam {
-				return h.refuse(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, again: h.Prefix + "/login"})
-			}
+	return owner.demanding(v, connection, query), connection
+}
+
+// allowedParams gives the parameters that a link passes on, unless one is too long.
+func (h *Handler) allowedParams(query map[string]string) (params map[string]string, ok bool) {
+	params = make(map[string]string)
+	for _, key := range h.AllowParams {
+		value, found := query[key]
+		if len(value) > maxParam {
+			return nil, false
+		}
+		if found {
 			params[key] = value
 		}
 	}
-	prompt := ""
-	if query["prompt"] == promptLogin { // for whoever is signed in as somebody else
-		prompt = promptLogin
-	}
-	return owner.startLogin(w, r, v, login{
-		returnTo:   h.localReturnTo(r, query["return_to"]),
-		connection: connection,
-		attempt:    owner.nextAttempt(r, v),
-		params:     params,
-		prompt:     prompt,
-	})
+	return params, true
 }
 
 // isSubresource tells whether a page asks for a part of itself, such as an image, or a

@@ -59,7 +59,7 @@ func checkPreservePost(size int64) error {
 // preserves tells whether a request without a session is a form that may be kept. One
 // in an error route may have been read by whoever failed.
 func (h *Handler) preserves(r *http.Request) bool {
-	if h.PreservePost == 0 || h.Unauthenticated != "auto" && h.Unauthenticated != "redirect" {
+	if h.PreservePost == 0 || h.Unauthenticated != modeAuto && h.Unauthenticated != modeRedirect {
 		return false
 	}
 	failed := r.Context().Value(caddyhttp.ErrorCtxKey) != nil

@@ -128,7 +128,7 @@ func (h *Handler) fillDefaults() {
 	orDuration(&h.Session.Absolute, 72*time.Hour)
 	orText(&h.Session.Cookie.Name, defaultCookieName)
 	orText(&h.Session.Cookie.SameSite, "lax")
-	orText(&h.Unauthenticated, "auto")
+	orText(&h.Unauthenticated, modeAuto)
 	orText(&h.Headers.Preset, upstream.PresetAuth0)
 	orText(&h.Headers.Prefix, upstream.DefaultPrefix)
 	h.Assertion.fillDefaults(h.Headers.Prefix)

@@ -83,7 +83,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 // turnAway answers a protected request that nobody is known to have made.
 func (h *Handler) turnAway(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) error {
 	v.withdraw(r)
-	if v.refusal != nil && h.Unauthenticated != "pass" { // an error route of our own refusal, protected
+	if v.refusal != nil && h.Unauthenticated != modePass { // an error route of our own refusal, protected
 		v.speaks = true
 		noStore(w.Header())
 		h.writeRefusal(w, r, *v.refusal)
@@ -186,28 +186,19 @@ func (h *Handler) siteSession(r *http.Request, v *visit) (s *session.Session, by
 
 // challenge answers a protected request without a session.
 func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) error {
-	redirect := false
-	if h.Unauthenticated != "pass" {
-		v.speaks = true
-	}
-	switch h.Unauthenticated {
-	case "pass":
+	if h.Unauthenticated == modePass {
 		a := v.answerTo(w)
 		h.tellWhatVaries(a)
 		return a.serve(r, next)
-	case "redirect":
-		redirect = isRead(r) && !isPrefetch(r)
-	case "auto":
-		redirect = isNavigation(r)
 	}
-	if h.preserves(r) {
+	v.speaks = true
+	switch {
+	case h.preserves(r):
 		return h.challengeForm(w, r, v)
-	}
-	o := h.originOf(r)
-	if !redirect {
+	case !h.redirects(r):
 		return h.refuse(w, r, h.missingLogin(r, v))
 	}
-	returnTo := h.localReturnTo(r, originalAddress(r))
+	o, returnTo := h.originOf(r), h.localReturnTo(r, originalAddress(r))
 	if family := h.cookiesOf(o).Transaction; isNavigation(r) && session.SignedOut(v.cookies, family.Name) {
 		session.ClearSignedOut(w.Header(), family)
 		return h.refuse(w, r, refusal{
@@ -219,6 +210,29 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, v *visit, ne
 		connection: h.Connections[0].Name,
 		attempt:    h.nextAttempt(r, v),
 	})
+}
+
+// The values of unauthenticated.
+const (
+	modeAuto     = "auto"
+	modeRedirect = "redirect"
+	mode401      = "401"
+	modePass     = "pass"
+)
+
+func checkUnauthenticated(mode string) error {
+	return oneOf(mode, []string{modeAuto, modeRedirect, mode401, modePass})
+}
+
+// redirects tells whether a request without a session is led to the login.
+func (h *Handler) redirects(r *http.Request) bool {
+	switch h.Unauthenticated {
+	case modeAuto:
+		return isNavigation(r)
+	case modeRedirect:
+		return isRead(r) && !isPrefetch(r)
+	}
+	return false
 }
 
 // isNavigation tells whether the answer to a request will be shown as a page.
