@@ -4,8 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -65,21 +63,9 @@ func TestCONC_03_RequestAfterTheLogoutThatIsAnsweredLateRenewsNothing(t *testing
 // another part of it failed, seals nothing for the one that does.
 func TestRunningConfigurationSealsWithItsOwnSecret(t *testing.T) {
 	t.Parallel()
-	secret := filepath.Join(t.TempDir(), "secret")
-	write := func(value string) {
-		if err := os.WriteFile(secret, []byte(value), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(oldSecret)
-	settings := shortSession + "\nsecret {file." + secret + "}"
-	w := newWorld(t, withSettings(settings))
-	b := w.browser()
-	w.signIn(b, "/home", w.pair.User)
-	w.clock.advance(2 * time.Hour)
+	w, b, replace := dueWorldOfAFile(t)
 	running := w.server
-	write(newSecret)
-	w.load(worldSetup{base: w.base, settings: settings})
+	replace()
 	w.network.Handle(strings.TrimPrefix(w.base, "https://"), running)
 	for _, want := range []int{1, 0} {
 		response, _ := w.send(b, "GET", "/x", asScript)

@@ -107,10 +107,10 @@ func TestRIL_07_LogoutIsNeverForgottenByAnAnswerUnderWay(t *testing.T) {
 	}
 }
 
-// The newest keys of a configuration seal, also what an answer since before a reload
-// writes.
-func TestLateAnswerSealsWithTheSecretOfNow(t *testing.T) {
-	t.Parallel()
+// dueWorldOfAFile is a dueWorld with its secret in a file; replace writes another one
+// there and loads the configuration again.
+func dueWorldOfAFile(t *testing.T) (w *world, b *heldBrowser, replace func()) {
+	t.Helper()
 	secret := filepath.Join(t.TempDir(), "secret")
 	write := func(value string) {
 		if err := os.WriteFile(secret, []byte(value), 0o600); err != nil {
@@ -119,14 +119,24 @@ func TestLateAnswerSealsWithTheSecretOfNow(t *testing.T) {
 	}
 	write(oldSecret)
 	settings := shortSession + "\nsecret {file." + secret + "}"
-	w := newWorld(t, withSettings(settings))
-	b := w.browser()
+	w = newWorld(t, withSettings(settings))
+	b = w.browser()
 	w.signIn(b, "/home", w.pair.User)
 	w.clock.advance(2 * time.Hour)
+	return w, b, func() {
+		write(newSecret)
+		w.load(worldSetup{base: w.base, settings: settings})
+	}
+}
+
+// The newest keys of a configuration seal, also what an answer since before a reload
+// writes.
+func TestLateAnswerSealsWithTheSecretOfNow(t *testing.T) {
+	t.Parallel()
+	w, b, replace := dueWorldOfAFile(t)
 	old := w.handler()
 	slow := w.ask(b)
-	write(newSecret)
-	w.load(worldSetup{base: w.base, settings: settings})
+	replace()
 	if err := old.Cleanup(); err != nil {
 		t.Fatal(err)
 	}
