@@ -227,7 +227,7 @@ func FuzzRuleValue(f *testing.F) {
 // A rule that can never hold would let everybody pass a deny.
 func TestRuleAboutWhatNobodyHasIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, claim := range []string{"iss", "aud", "azp", "exp", "iat", "nbf", "nonce", "auth_time", "sid", "session_expiry", "at_hash"} {
+	for _, claim := range []string{"iss", "aud", "azp", "exp", "iat", "nbf", "nonce", "auth_time", "sid", "session_expiry", "at_hash", `"aud"`, "aud.0", `"azp".x`} {
 		if _, err := NewRule(claim, []string{"x"}); !errors.Is(err, errLeftOut) {
 			t.Errorf("%s: %v", claim, err)
 		}

@@ -3,6 +3,7 @@ package profile
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 )
 
 var errNoSubject = errors.New("reading the claim sub: it must be a string that is not empty")
@@ -62,9 +63,13 @@ var notExtra = map[string]bool{
 	"session_expiry": true,
 }
 
-// LeftOut reports whether a profile never answers for the claim, because it speaks of
-// the token or the session, and not of the user.
-func LeftOut(claim string) bool {
+// LeftOut reports whether a profile never answers for the path, because the claim that
+// it begins with speaks of the token or the session, and not of the user.
+func LeftOut(path string) bool {
+	claim, _, _ := strings.Cut(path, ".")
+	if quoted, found := strings.CutPrefix(path, `"`); found {
+		claim, _, _ = strings.Cut(quoted, `"`)
+	}
 	_, answered := own[claim]
 	return notExtra[claim] && !answered
 }
