@@ -38,26 +38,26 @@ func bearerToken(line string) string {
 	return token
 }
 
-// mentionsBearer tells whether the word stands in a line. Applications find their token
-// in many more lines than RFC 6750 has: behind another scheme, before any space of
-// theirs. What they may take for a token must have been verified.
+// mentionsBearer tells whether the word stands in a line, or at the end of another one.
+// Applications find their token in many more lines than RFC 6750 has: behind another
+// scheme, before any space of theirs. What they may take for a token must have been
+// verified. Base64 as that of `Basic dTpw` has no words.
 func mentionsBearer(line string) bool {
-	base64 := startOfToken68(line)
-	for i := 0; i+len(bearerScheme) <= len(line); i++ {
+	words := line[:startOfToken68(line)]
+	for i := 0; i+len(bearerScheme) <= len(words); i++ {
 		behind := i + len(bearerScheme)
-		if line[i]|0x20 != 'b' || !strings.EqualFold(line[i:behind], bearerScheme) {
+		if words[i]|0x20 != 'b' || !strings.EqualFold(words[i:behind], bearerScheme) {
 			continue
 		}
-		begins := i == 0 || !isTokenByte(line[i-1]) && !(i > base64 && line[i-1] == '/')
-		if begins && (behind == len(line) || !isTokenByte(line[behind])) {
+		if behind == len(line) || !isTokenByte(line[behind]) {
 			return true
 		}
 	}
 	return false
 }
 
-// startOfToken68 gives where that of a line like `Basic dTpw` begins, in whose base64 a
-// slash parts no words; without one, the length.
+// startOfToken68 gives where that of a line like `Basic dTpw` begins; without one, the
+// length.
 func startOfToken68(line string) int {
 	line = strings.TrimRight(line, " \t")
 	start := strings.LastIndexByte(line, ' ') + 1
