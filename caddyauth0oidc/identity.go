@@ -15,13 +15,14 @@ import (
 // identity is the user as which a request goes on, by the judgement of the
 // last directive that protects it. Without a plan it is nobody.
 type identity struct {
+	id      [16]byte // of the session or of the access token
 	profile *profile.Profile
 	facts   upstream.Facts
 	plan    *upstream.Plan
 }
 
 // headerRoom is how many headers the array of a visit has room for.
-const headerRoom = 23
+const headerRoom = 22
 
 // errStale says that a token does not show a sign-in that is recent enough.
 var errStale = errors.New("judging the sign-in: auth_time does not show what max_age asks for")
@@ -55,10 +56,10 @@ func (h *Handler) ends(token *tenant.AccessToken) time.Time {
 // configuration and the access log. The id is of the session or of the access token,
 // the end as well.
 func (h *Handler) publish(r *http.Request, v *visit, p *profile.Profile, id [16]byte, end time.Time) {
-	if v.identity.plan != nil && v.identity.profile != p { // an earlier directive has shown somebody else
+	if v.identity.plan != nil && v.identity.id != id { // an earlier directive has shown somebody else
 		v.withdraw(r)
 	}
-	v.identity = identity{profile: p, facts: upstream.Facts{Expires: end, Assertion: h.assert(r, p, id, end)}, plan: h.plan}
+	v.identity = identity{id: id, profile: p, facts: upstream.Facts{Expires: end, Assertion: h.assert(r, p, id, end)}, plan: h.plan}
 	v.restore(r)
 }
 

@@ -100,7 +100,11 @@ func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, v *visit, l
 	}
 	location, err := h.authorizeURL(r, o, t, l)
 	if err != nil {
-		return h.refuse(w, r, h.unavailable(err, cmp.Or(l.retry, l.returnTo)))
+		again := cmp.Or(l.retry, l.returnTo)
+		if l.form != nil && !isRead(r) { // reloading sends the form again, a link would not
+			again = ""
+		}
+		return h.refuse(w, r, h.unavailable(err, again))
 	}
 	if l.form != nil {
 		err := h.keepForm(w.Header(), r, v, t, l.form)

@@ -23,8 +23,8 @@ func init() {
 // let in, and matches nobody where there is none: on pages that are not protected,
 // for users without a session, and wherever it is evaluated before the handler, as
 // those of directives that Caddy orders before it are, such as `redir` and `rewrite`.
-// A handler whose own matcher it is protects every request that has passed no other
-// handler of this module.
+// A handler whose own matcher it is protects every request that no other handler of
+// this module has protected before.
 type MatchClaim struct {
 	// Rules have all to hold, as those of the handler's `require`. At least one is
 	// required.

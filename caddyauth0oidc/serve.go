@@ -32,6 +32,7 @@ type visit struct {
 	query    string           // of one of our own routes, as it came
 	refusal  *refusal         // for which the request goes through the error routes
 	speaks   bool             // the answer is the module's own
+	judged   bool             // a directive has protected the request
 	renewed  []string         // Set-Cookie lines that renew sessions
 
 	answer     answer
@@ -51,26 +52,23 @@ func visitOf(r *http.Request) *visit {
 // ServeHTTP answers the module's own routes, lets requests with a session pass
 // with the user's profile, and sends the others to the login or refuses them.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	v, first := h.enter(r)
+	v := h.enter(r)
 	if own := h.ownRoute(v, originalPath(r)); own != nil && v.refusal == nil {
 		v.speaks = true
 		return own.serve(w, r, v)
 	}
-	if !h.protects(r, first) {
+	if !h.protects(r, v) {
 		v.restore(r)
 		return v.answerTo(w).serve(r, next)
 	}
+	v.judged = true
 	if v.refusal != nil && h.ownRoute(v, originalPath(r)) == nil { // what was refused is not let in behind the refusal
 		return h.turnAway(w, r, v, next)
 	}
 	if token, found := h.presented(v); found {
 		return h.serveClient(w, r, v, token, next)
 	}
-	before := v.session.ID
 	if h.readSession(r, v, &v.session) {
-		if v.session.ID != before { // of another tenant or client, or the first one
-			v.withdraw(r)
-		}
 		if err := h.rules.Judge(&v.session.Profile); err != nil {
 			return h.forbid(w, r, v, err)
 		}
@@ -109,8 +107,8 @@ func (h *Handler) pass(w http.ResponseWriter, r *http.Request, v *visit, next ca
 // that was stripped, as by handle_path, cannot be told from a rewrite such as
 // that of /admin/index.php to /index.php. One whose matchers fail is protected, and
 // so is one whose matchers ask who the user is before anybody can be known.
-func (h *Handler) protects(r *http.Request, first bool) bool {
-	if first && h.asksClaims || h.matches(r) {
+func (h *Handler) protects(r *http.Request, v *visit) bool {
+	if h.asksClaims && !v.judged || h.matches(r) {
 		return true
 	}
 	before := original(r)
@@ -139,17 +137,16 @@ func (h *Handler) matches(r *http.Request) bool {
 }
 
 // enter removes, before anything is decided, what only we may say to those
-// behind us: headers with our names, and our cookies. It tells whether this is the
-// first directive that the request comes to.
-func (h *Handler) enter(r *http.Request) (v *visit, first bool) {
-	v = visitOf(r)
-	if first = v == nil; first {
+// behind us: headers with our names, and our cookies.
+func (h *Handler) enter(r *http.Request) *visit {
+	v := visitOf(r)
+	if v == nil {
 		v = &visit{cookies: r.Header["Cookie"], site: h.siteOf(r), authorization: authorizationOf(r)}
 		caddyhttp.SetVar(r.Context(), visitVar, v)
 		replacerOf(r).Map(v.placeholder)
 	}
 	h.clean(r)
-	return v, first
+	return v
 }
 
 // clean removes headers and cookies that are this directive's.

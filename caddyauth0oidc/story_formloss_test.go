@@ -162,3 +162,14 @@ func TestFormThatDoesNotFitTheNextLoginIsLost(t *testing.T) {
 		t.Errorf("%d cookies of the form are left", n)
 	}
 }
+
+// Where the tenant is away when the form comes, nothing leads to its address by GET.
+func TestFormThatMeetsAnOutageHasNoLinkToItsAddress(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSettings(formSettings))
+	w.pair.Master.Down(true)
+	response, body := w.post(w.browser(), "/delete?id=7", strings.NewReader("a=1"), formHeader())
+	if response.StatusCode != http.StatusServiceUnavailable || strings.Contains(body, "/delete") {
+		t.Errorf("%d\n%s", response.StatusCode, body)
+	}
+}

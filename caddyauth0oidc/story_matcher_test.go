@@ -64,6 +64,11 @@ handle /own/* {
 auth0_oidc @admin
 reverse_proxy UPSTREAM
 }
+handle /beside/* {
+auth0_oidc /beside/other/*
+auth0_oidc @written
+reverse_proxy UPSTREAM
+}
 handle /written/* {
 auth0_oidc @written
 reverse_proxy UPSTREAM
@@ -75,7 +80,7 @@ reverse_proxy UPSTREAM
 	w.give(map[string]any{rolesClaim: "admin"})
 	b := w.browser()
 	w.signIn(b, "/x", w.pair.User)
-	for _, path := range []string{"/own/x", "/written/x", "/x"} {
+	for _, path := range []string{"/own/x", "/written/x", "/beside/x", "/x"} {
 		w.app.take()
 		response, _ := w.send(b, "GET", path, nil)
 		seen := w.app.take()

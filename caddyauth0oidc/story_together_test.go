@@ -280,3 +280,21 @@ func TestRequestIsOfOneUser(t *testing.T) {
 		}
 	}
 }
+
+// Two directives that let the same token pass show the same user twice.
+func TestTokenKeepsTheHeadersOfEveryDirective(t *testing.T) {
+	t.Parallel()
+	w := newAPIWorld(t, withSite("auth0_oidc {\nSETTINGS\n}\nroute {\nauth0_oidc {\nSETTINGS\nheaders {\nprefix X-Second-\n}\n}\nreverse_proxy UPSTREAM\n}"))
+	token, _ := w.machineToken(reportsAPI, "read:reports")
+	w.call("/x", token)
+	w.signIn(w.browser(), "/y", w.pair.User)
+	seen := w.app.take()
+	if len(seen) != 2 {
+		t.Fatalf("%d requests", len(seen))
+	}
+	for _, r := range seen {
+		if first, second := r.header.Get("X-Auth0-User-Id"), r.header.Get("X-Second-User-Id"); first == "" || first != second {
+			t.Errorf("%s: %q and %q", r.uri, first, second)
+		}
+	}
+}
