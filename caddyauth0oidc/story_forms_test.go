@@ -295,28 +295,22 @@ func TestFormOfALateCallbackIsShownBesideAnotherTabsSession(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, withSettings(formSettings))
 	b := w.browser()
-	response, _ := w.post(b, "/save", strings.NewReader("a=1"), formHeader())
-	b.gate.closed = true
-	page, err := b.Get(response.Header.Get("Location"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.finishLogin(b, page)
-	b.gate.closed = false
+	held := w.heldForm(b, "/save", "a=1")
 	for range 6 { // tabs that push the login out
 		w.clock.advance(time.Second)
 		w.step(b, w.base+"/tab")
 	}
 	w.openSignedIn(b, "/other")
 	w.app.take()
-	if page, err = b.Get(b.gate.held); err != nil || !strings.Contains(page.Body, "Send this form?") || strings.Contains(page.Body, "<script") {
+	page, err := b.Get(held)
+	if err != nil || !strings.Contains(page.Body, "Send this form?") || strings.Contains(page.Body, "<script") {
 		t.Fatalf("%v, ended at %s:\n%s", err, page.URL, page.Body)
 	}
 	if _, err := page.Press("Send the form"); err != nil {
 		t.Fatal(err)
 	}
 	w.assertPosted("/save", "a=1")
-	again, err := b.Get(b.gate.held)
+	again, err := b.Get(held)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -334,21 +328,10 @@ func TestFormGoesAlongWithTheNextLogin(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, withSettings(formSettings))
 	b := w.browser()
-	response, _ := w.post(b, "/save", strings.NewReader("a=1"), formHeader())
-	b.gate.closed = true
-	page, err := b.Get(response.Header.Get("Location"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.finishLogin(b, page)
-	b.gate.closed = false
-	for _, c := range b.Cookies(w.base) { // the login's own cookie is lost
-		if !strings.HasPrefix(c.Name, "__Host-auth0_txn_form") {
-			c.MaxAge = -1
-			b.SetCookie(w.base, c)
-		}
-	}
-	if page, err = b.Get(b.gate.held); err != nil || !strings.Contains(page.Body, "Send this form?") {
+	held := w.heldForm(b, "/save", "a=1")
+	w.loseLogins(b)
+	page, err := b.Get(held)
+	if err != nil || !strings.Contains(page.Body, "Send this form?") {
 		t.Fatalf("%v, ended at %s:\n%s", err, page.URL, page.Body)
 	}
 	if _, err := page.Press("Send the form"); err != nil {
