@@ -50,11 +50,13 @@ func (h *Handler) judgeToken(r *http.Request, token string) (*verifiedToken, *re
 		return nil, &f
 	}
 	if scoped := hasAll(client.Scopes, h.Bearer.Scopes); !scoped || !hasAll(client.Permissions, h.Bearer.Permissions) {
-		reason := "insufficient_scope"
-		if !scoped { // what a client may ask for; permissions are up to the tenant
-			reason += `", scope="` + strings.Join(h.Bearer.Scopes, " ")
+		wanted := h.Bearer.Scopes
+		if scoped { // permissions are up to the tenant, no client can ask for them
+			wanted = nil
 		}
-		return nil, &refusal{code: codeInsufficientScope, status: http.StatusForbidden, bearer: h.bearerChallenge(o, reason)}
+		return nil, &refusal{
+			code: codeInsufficientScope, status: http.StatusForbidden, bearer: h.bearerChallenge(o, "insufficient_scope", wanted...),
+		}
 	}
 	return client, h.judgeClient(o, client)
 }
@@ -84,14 +86,18 @@ func hasAll(given, wanted []string) bool {
 
 // bearerChallenge says in WWW-Authenticate how an API client gets in (RFC 6750
 // section 3, RFC 9728 section 5.1); without an error to a request that presented
-// nothing; further parameters may stand behind it, quoted. It is empty where access tokens are not accepted.
-func (h *Handler) bearerChallenge(o origin, code string) string {
+// nothing, and with the scopes that a client may ask for. It is empty where access tokens
+// are not accepted.
+func (h *Handler) bearerChallenge(o origin, code string, scopes ...string) string {
 	if h.Bearer == nil {
 		return ""
 	}
 	line := bearerScheme + ` realm="` + quoted(o.String()) + `"`
 	if code != "" {
 		line += `, error="` + code + `"`
+	}
+	if len(scopes) > 0 {
+		line += `, scope="` + strings.Join(scopes, " ") + `"`
 	}
 	return line + `, resource_metadata="` + quoted(o.String()+resourceMetadataPath) + `"`
 }

@@ -290,8 +290,7 @@ type resend struct {
 // formPage sends a form again: by itself if a page of this site sent it, and else only
 // when the user wants it. It shows neither names nor values of fields.
 func formPage(form *session.Form, fields []formField) page {
-	path, _, _ := strings.Cut(form.Target, "?")
-	p := page{Post: &link{form.Target, "Send the form"}, Resend: &resend{Fields: fields}}
+	p, path := pageWith(form, fields)
 	if form.Own {
 		p.Title = "Your form is being sent"
 		p.Text = "You are signed in again, and your form goes on to " + path + ". If nothing happens, press the button."
@@ -306,11 +305,16 @@ func formPage(form *session.Form, fields []formField) page {
 // confirmFormPage asks whether a form that another site may have sent is wanted. What
 // it sends is a form of this very site, which comes with all the browser's cookies.
 func confirmFormPage(form *session.Form, fields []formField) page {
-	path, _, _ := strings.Cut(form.Target, "?")
-	p := page{Post: &link{form.Target, "Send the form"}, Resend: &resend{Fields: fields}}
+	p, path := pageWith(form, fields)
 	p.ask("A form is on its way to " + path + ", with " + countFields(fields) +
 		". Another site may have sent it. Send it only if you know what it does. You may have to sign in first.")
 	return p
+}
+
+// pageWith gives a page with the form in it, and the path that it goes to.
+func pageWith(form *session.Form, fields []formField) (p page, path string) {
+	path, _, _ = strings.Cut(form.Target, "?")
+	return page{Post: &link{form.Target, "Send the form"}, Resend: &resend{Fields: fields}}, path
 }
 
 func (p *page) ask(text string) {

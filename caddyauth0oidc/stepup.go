@@ -77,14 +77,17 @@ func (d demand) parameters() string {
 // the directive would ask for something else.
 func (d demand) distance(wanted demand) int {
 	n := 0
+	switch {
+	case d.acrValues != wanted.acrValues, d.maxAge != wanted.maxAge:
+		return -1
+	case d.prompt == wanted.prompt:
+	case wanted.prompt == promptLogin:
+		n++
+	default:
+		return -1
+	}
 	if d.cookie != wanted.cookie {
 		n += 2
-	}
-	if d.prompt != wanted.prompt {
-		n++
-	}
-	if d.acrValues != wanted.acrValues || d.maxAge != wanted.maxAge || d.prompt != wanted.prompt && wanted.prompt != promptLogin {
-		return -1
 	}
 	return n
 }

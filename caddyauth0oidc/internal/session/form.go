@@ -63,9 +63,10 @@ func (c Cookie) form() Cookie {
 }
 
 // WriteForm adds the Set-Cookie lines that keep a form until its login ends, in place
-// of an earlier one. It waits for formLifetime from when it was first kept. Lines is the Cookie header of the request, and headerLimit is how
-// many bytes of header the server accepts. A form that does not fit beside session and
-// tokens is a *TooLargeError, and nothing is set.
+// of an earlier one. It waits for formLifetime from when it was first kept. Lines is
+// the Cookie header of the request, and headerLimit is how many bytes of header the
+// server accepts. A form that does not fit beside session and tokens is a
+// *TooLargeError, and nothing is set.
 func (k *Keyring) WriteForm(h http.Header, c Cookies, f *Form, now time.Time, lines []string, headerLimit int) error {
 	own := c.Transaction.form()
 	id, value, err := k.seal(forForm, own.Name, f)
