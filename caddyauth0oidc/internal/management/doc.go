@@ -1,6 +1,4 @@
-// Package management answers what is set up on Auth0's side.
-//
-// It is the room for the Management API: the plan of a connection and its
-// application, the full profile, and the child tenant's token. Nothing is in it
-// yet; README.md has the calls that set up a connection by hand.
+// Package management answers what Auth0's Management API knows of a tenant: its connections and who may use them, its
+// applications, and the full profiles of its users.
+// See https://auth0.com/docs/api/management/v2.
 package management
