@@ -10,7 +10,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/policy"
-	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/profile"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
 )
@@ -130,7 +129,7 @@ func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Tra
 	if err != nil {
 		return nil, err
 	}
-	p, err := profile.FromClaims(token.Claims)
+	p, err := h.profileOf(ctx, token, tokens)
 	if err != nil {
 		return nil, err
 	}
