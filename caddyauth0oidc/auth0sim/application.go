@@ -26,6 +26,8 @@ type Application struct {
 	TokenEndpointAuthMethod string
 	// AssertionKeys verify the client assertions of private_key_jwt.
 	AssertionKeys []crypto.PublicKey
+	// RequirePushedAuthorizationRequests refuses authorization requests that were not pushed.
+	RequirePushedAuthorizationRequests bool
 	// Legacy is oidc_conformant:false: scope names act as claim names, and /userinfo returns the whole profile if the
 	// tenant has the legacy profile on. The auth0-oidc strategy needs it on the child's application.
 	Legacy bool

@@ -36,12 +36,19 @@ func (t *Tenant) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 		t.errorPage(w, http.StatusBadRequest, "invalid_request", "The request could not be read.")
 		return
 	}
-	app, ok := t.applicationOf(w, r.Form)
+	parameters, ok := t.pushedParameters(w, r.Form)
 	if !ok {
 		return
 	}
-	tx := t.newTransaction(r.Form)
+	app, ok := t.applicationOf(w, parameters)
+	if !ok {
+		return
+	}
+	tx := t.newTransaction(parameters)
 	conn, problem := t.checkRequest(tx, app)
+	if problem == nil {
+		problem = t.checkPushed(app, r.Form.Has("request_uri"))
+	}
 	if problem == nil {
 		problem = t.proceed(w, r, tx, conn)
 	}

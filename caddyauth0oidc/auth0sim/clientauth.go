@@ -30,6 +30,9 @@ func (t *Tenant) authenticate(r *http.Request, form url.Values) (Application, *t
 		id, _ = url.QueryUnescape(basicID)
 		secret, _ = url.QueryUnescape(basicSecret)
 		method = "client_secret_basic"
+		if other := form.Get("client_id"); other != "" && other != id {
+			return Application{}, denied
+		}
 	case form.Has("client_assertion"):
 		id, method = assertionSubject(form, id), "private_key_jwt"
 	case secret != "":

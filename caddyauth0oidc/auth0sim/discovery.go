@@ -41,6 +41,12 @@ func (t *Tenant) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 		doc["backchannel_logout_supported"] = true
 		doc["backchannel_logout_session_supported"] = true
 	}
+	if s.AdvertisePAR {
+		doc["pushed_authorization_request_endpoint"] = base + "/oauth/par"
+	}
+	if s.RequirePAR {
+		doc["require_pushed_authorization_requests"] = true
+	}
 	if s.IssParameter {
 		doc["authorization_response_iss_parameter_supported"] = true
 	}

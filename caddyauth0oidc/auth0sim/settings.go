@@ -13,6 +13,12 @@ type Settings struct {
 	AdvertiseEndSession bool
 	// AdvertiseBackchannel puts the backchannel_logout fields into discovery, which only Enterprise tenants have.
 	AdvertiseBackchannel bool
+	// AdvertisePAR is the tenant setting "Allow Pushed Authorization Requests", which puts
+	// pushed_authorization_request_endpoint into discovery; off by default, and only some Enterprise tenants have it.
+	AdvertisePAR bool
+	// RequirePAR puts require_pushed_authorization_requests into discovery and refuses all other requests. Auth0 has this
+	// flag for applications only, see [Application.RequirePushedAuthorizationRequests].
+	RequirePAR bool
 	// IssParameter sends the iss parameter of RFC 9207 to callbacks: the tenant setting
 	// authorization_response_iss_parameter_supported, off by default.
 	IssParameter bool
@@ -29,6 +35,8 @@ type Settings struct {
 	IDTokenLifetime time.Duration
 	// AccessTokenLifetime is the token lifetime of an API; Auth0's default is one day.
 	AccessTokenLifetime time.Duration
+	// PushLifetime is how long a pushed request waits for the browser.
+	PushLifetime time.Duration
 	// CodeLifetime is how long an authorization code can be exchanged.
 	CodeLifetime time.Duration
 	// SessionIdle and SessionLifetime end the tenant's own single sign-on session, as "Inactivity timeout" and "Require
@@ -108,7 +116,8 @@ func defaultSettings() Settings {
 	return Settings{
 		AdvertiseEndSession: true, SigningAlg: "RS256",
 		IDTokenLifetime: 10 * time.Hour, AccessTokenLifetime: 24 * time.Hour, CodeLifetime: 10 * time.Minute,
-		SessionIdle: 72 * time.Hour, SessionLifetime: 168 * time.Hour,
+		PushLifetime: 90 * time.Second,
+		SessionIdle:  72 * time.Hour, SessionLifetime: 168 * time.Hour,
 		UnknownClientStatus: http.StatusBadRequest, CallbackMismatchStatus: http.StatusForbidden,
 		LogoutMismatchStatus: http.StatusBadRequest, BackchannelTimeout: 5 * time.Second,
 	}

@@ -31,6 +31,7 @@ type Tenant struct {
 	codes        map[string]*codeGrant
 	refreshing   map[string]*refreshToken
 	access       map[string]*accessGrant
+	pushed       map[string]*pushedRequest
 	assertions   map[string]bool
 	log          []LogEntry
 }
@@ -42,7 +43,7 @@ func newTenant(n *Network, scheme, host string) *Tenant {
 		applications: map[string]*Application{}, apis: map[string]API{}, users: map[string]*User{},
 		sessions: map[string]*session{}, transactions: map[string]*transaction{},
 		upstream: map[string]*upstreamLogin{}, logouts: map[string]*pendingLogout{}, codes: map[string]*codeGrant{},
-		refreshing: map[string]*refreshToken{}, access: map[string]*accessGrant{}, assertions: map[string]bool{},
+		refreshing: map[string]*refreshToken{}, access: map[string]*accessGrant{}, pushed: map[string]*pushedRequest{}, assertions: map[string]bool{},
 	}
 	t.AddConnection(Connection{Name: DatabaseConnection, Strategy: "auth0"})
 	t.routes = t.newRoutes()
@@ -62,6 +63,7 @@ func (t *Tenant) newRoutes() *http.ServeMux {
 	mux.HandleFunc("POST /u/login", t.serveLoginForm)
 	mux.HandleFunc("GET /login/callback", t.serveLoginCallback)
 	mux.HandleFunc("POST /oauth/token", t.serveToken)
+	mux.HandleFunc("POST /oauth/par", t.servePush)
 	mux.HandleFunc("POST /oauth/revoke", t.serveRevoke)
 	mux.HandleFunc("GET /userinfo", t.serveUserInfo)
 	mux.HandleFunc("POST /userinfo", t.serveUserInfo)
