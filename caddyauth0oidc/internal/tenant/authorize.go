@@ -37,6 +37,11 @@ type AuthorizeRequest struct {
 	// Prompt says what the tenant must ask the user for, such as login; empty leaves it to the tenant. With login, Check.ProvenSince
 	// must be the moment at which the login began.
 	Prompt string
+	// Push says whether the request is pushed to the tenant, and the browser takes only a reference along: PushOn, PushOff or
+	// PushAuto, which is the default.
+	Push string
+	// Preview says that nobody will follow the URL. Then nothing is pushed, and where it would be, the URL has no request in it.
+	Preview bool
 	// Extra are further parameters. Those that are reserved are left out; of two with the same name the later one counts.
 	Extra []Parameter
 }
@@ -66,7 +71,8 @@ func ReservedParameter(name string) bool {
 }
 
 // AuthorizeURL returns the URL that a browser is sent to for a login: the code flow (OpenID Connect Core 1.0 section 3.1.2.1) with
-// PKCE S256 (RFC 7636). The error is an *UnavailableError when the tenant's endpoints are not known.
+// PKCE S256 (RFC 7636), its parameters in the URL or pushed before (RFC 9126). The error is an *UnavailableError when the tenant cannot
+// be asked, and for a request that is to be pushed also a *RefusedError, ErrPushNotOffered, ErrPushRequired or ErrRequestTooLarge.
 func (t *Tenant) AuthorizeURL(ctx context.Context, app Application, r AuthorizeRequest) (string, error) {
 	if err := r.check(app); err != nil {
 		return "", fmt.Errorf("building the authorize URL: %w", err)
@@ -75,6 +81,26 @@ func (t *Tenant) AuthorizeURL(ctx context.Context, app Application, r AuthorizeR
 	if err != nil {
 		return "", err
 	}
+	pushes, err := r.pushes(md)
+	switch {
+	case err != nil:
+		return "", err
+	case !pushes:
+		return withParameters(md.AuthorizationEndpoint, r.parameters(app)), nil
+	}
+	left := []Parameter{{"client_id", app.ClientID}}
+	if !r.Preview {
+		reference, err := t.push(ctx, app, md, r.parameters(app))
+		if err != nil {
+			return "", err
+		}
+		left = append(left, Parameter{"request_uri", reference})
+	}
+	return withParameters(md.AuthorizationEndpoint, left), nil
+}
+
+// parameters are those of the whole request.
+func (r AuthorizeRequest) parameters(app Application) []Parameter {
 	parameters := make([]Parameter, 0, len(r.Extra)+13)
 	for _, p := range r.Extra {
 		if p.Name != "" && !ReservedParameter(p.Name) {
@@ -98,7 +124,7 @@ func (t *Tenant) AuthorizeURL(ctx context.Context, app Application, r AuthorizeR
 	if r.MaxAge != nil {
 		parameters = append(parameters, Parameter{"max_age", strconv.FormatInt(int64(*r.MaxAge/time.Second), 10)})
 	}
-	return withParameters(md.AuthorizationEndpoint, parameters), nil
+	return parameters
 }
 
 func (r AuthorizeRequest) check(app Application) error {

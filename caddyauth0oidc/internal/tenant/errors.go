@@ -17,6 +17,7 @@ const (
 	discovering  = "discovering the tenant"
 	fetchingKeys = "fetching the signing keys of the tenant"
 	exchanging   = "exchanging the code"
+	pushing      = "pushing the authorization request"
 )
 
 var (
@@ -28,6 +29,9 @@ var (
 	errRedirect       = errors.New("the answer is a redirect, which is not followed")
 	errTooLarge       = errors.New("the answer is too large")
 	errNoHTTP         = errors.New("there was no usable HTTP answer")
+	errPushed         = errors.New("the answer is not a reference to the request")
+	errRandom         = errors.New("no random bytes were to be had")
+	errSigning        = errors.New("the client assertion could not be signed")
 	errThrottled      = errors.New("the tenant asked to wait")
 	errPanic          = errors.New("the answer could not be handled")
 	errUntrusted      = errors.New("the certificate is not signed by a trusted authority")
@@ -63,8 +67,10 @@ func (e *UnavailableError) Error() string {
 // Unwrap returns the cause.
 func (e *UnavailableError) Unwrap() error { return e.Err }
 
-// RefusedError says that the token endpoint refused the code, the verifier or the client.
+// RefusedError says that the tenant refused what it was asked for: the code, the verifier, a pushed request or the client.
 type RefusedError struct {
+	// Doing is what was being attempted.
+	Doing string
 	// Code is the OAuth error code, such as invalid_grant; "unrecognized" when there was none of letters and underscores.
 	Code string
 	// Status is the HTTP status of the answer.
@@ -73,7 +79,7 @@ type RefusedError struct {
 
 // Error names the error code and the status, never the description, which anybody may have written.
 func (e *RefusedError) Error() string {
-	return fmt.Sprintf("%s: refused with %s (status %d)", exchanging, e.Code, e.Status)
+	return fmt.Sprintf("%s: refused with %s (status %d)", e.Doing, e.Code, e.Status)
 }
 
 // InvalidTokenError says that a token, or the answer that should have carried it, must not be believed.

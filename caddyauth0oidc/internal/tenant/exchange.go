@@ -4,11 +4,11 @@ import (
 	"context"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
-	"github.com/coreos/go-oidc/v3/oidc"
-	"golang.org/x/oauth2"
+	exactjson "github.com/go-jose/go-jose/v4/json"
 )
 
 // maxTokenLife is the longest that Auth0 lets an access token live.
@@ -26,67 +26,56 @@ type Tokens struct {
 	Expiry time.Time
 }
 
-// Exchange exchanges a code for tokens with exactly one request: a code is good for one, and what became of it is unknown after
-// a failure. The error is an *UnavailableError, a *RefusedError or an *InvalidTokenError.
+// Exchange exchanges a code for tokens with exactly one request, unless the client secret was refused and there is a second one: a
+// code is good for one, and what became of it is unknown after a failure. The error is an *UnavailableError, a *RefusedError or an
+// *InvalidTokenError.
 func (t *Tenant) Exchange(ctx context.Context, app Application, code, verifier, redirectURI string) (*Tokens, error) {
-	if until, now := time.Unix(0, t.throttledUntil.Load()), t.now(); pending(until, now) {
-		return nil, &UnavailableError{Doing: exchanging, RetryAfter: max(until.Sub(now), minRetryAfter), Err: errThrottled}
+	asked := call{doing: exchanging, throttledUntil: &t.throttledUntil, form: url.Values{
+		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirectURI}, "code_verifier": {verifier},
+	}}
+	if err := t.throttled(asked); err != nil {
+		return nil, err
 	}
 	md, err := t.Metadata(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, t.timeout)
-	defer cancel()
-	client, seen := t.client()
-	config := oauth2.Config{
-		ClientID:     app.ClientID,
-		ClientSecret: string(app.ClientSecret),
-		Endpoint:     oauth2.Endpoint{TokenURL: md.TokenEndpoint, AuthStyle: oauth2.AuthStyleInParams},
-		RedirectURL:  redirectURI,
+	asked.endpoint = md.TokenEndpoint
+	got, err := t.send(ctx, app, asked)
+	if err != nil {
+		return nil, err
 	}
-	granted, err := config.Exchange(oidc.ClientContext(ctx, client), code, oauth2.VerifierOption(verifier))
-	response, refusal := t.readTokens(seen)
-	switch {
-	case refusal != nil:
-		return nil, refusal
-	case err != nil:
-		return nil, invalid("malformed")
+	response, err := readTokens(got)
+	if err != nil {
+		return nil, err
 	}
 	return &Tokens{
 		IDToken:      Secret(response.IDToken),
 		AccessToken:  Secret(response.AccessToken),
 		RefreshToken: Secret(response.RefreshToken),
-		Expiry:       expiryAfter(granted.ExpiresIn, t.now()),
+		Expiry:       response.expiry(t.now()),
 	}, nil
 }
 
 // tokenResponse has the members of RFC 6749 sections 5.1 and 5.2 and OpenID Connect Core 1.0 section 3.1.3.3.
 type tokenResponse struct {
-	AccessToken  string `json:"access_token"`
-	TokenType    string `json:"token_type"`
-	RefreshToken string `json:"refresh_token"`
-	IDToken      string `json:"id_token"`
-	Error        string `json:"error"`
+	AccessToken  string  `json:"access_token"`
+	TokenType    string  `json:"token_type"`
+	RefreshToken string  `json:"refresh_token"`
+	IDToken      string  `json:"id_token"`
+	ExpiresIn    seconds `json:"expires_in"`
+	Error        string  `json:"error"`
 }
 
 // readTokens judges the answer of the token endpoint. The error code counts more than the status, which Auth0 chooses
 // differently from RFC 6749.
-func (t *Tenant) readTokens(a *answer) (*tokenResponse, error) {
-	if a.status == http.StatusTooManyRequests || a.status >= 500 || a.status < 200 || (a.status >= 300 && a.status < 400) {
-		failure := t.unavailable(exchanging, a, errNoHTTP)
-		if a.status == http.StatusTooManyRequests {
-			t.throttledUntil.Store(t.now().Add(failure.RetryAfter).UnixNano())
-		}
-		return nil, failure
-	}
+func readTokens(a *answer) (*tokenResponse, error) {
 	var r tokenResponse
 	err := decodeExactly(a.body, &r)
-	mediaType, _, _ := mime.ParseMediaType(a.header.Get("Content-Type"))
 	switch {
 	case r.Error != "" || a.status != http.StatusOK:
-		return nil, &RefusedError{Code: refusalCode(r.Error), Status: a.status}
-	case mediaType != "application/json":
+		return nil, &RefusedError{Doing: exchanging, Code: refusalCode(r.Error), Status: a.status}
+	case !isJSON(a):
 		return nil, invalid("content_type")
 	case err != nil:
 		return nil, invalid("malformed")
@@ -100,9 +89,29 @@ func (t *Tenant) readTokens(a *answer) (*tokenResponse, error) {
 	return &r, nil
 }
 
-func expiryAfter(seconds int64, now time.Time) time.Time {
-	if seconds <= 0 {
+func isJSON(a *answer) bool {
+	mediaType, _, _ := mime.ParseMediaType(a.header.Get("Content-Type"))
+	return mediaType == "application/json"
+}
+
+// expiry is when the access token ends, or the zero time.
+func (r *tokenResponse) expiry(now time.Time) time.Time {
+	if r.ExpiresIn <= 0 {
 		return time.Time{}
 	}
-	return now.Add(time.Duration(min(seconds, int64(maxTokenLife/time.Second))) * time.Second)
+	return now.Add(time.Duration(min(r.ExpiresIn, seconds(maxTokenLife/time.Second))) * time.Second)
+}
+
+// seconds is a whole number, which some servers write as text.
+type seconds int64
+
+// UnmarshalJSON reads a number, a number in quotes, or null for 0.
+func (s *seconds) UnmarshalJSON(text []byte) error {
+	var number exactjson.Number
+	if err := exactjson.Unmarshal(text, &number); err != nil || number == "" {
+		return err
+	}
+	whole, err := number.Int64()
+	*s = seconds(whole)
+	return err
 }

@@ -290,8 +290,7 @@ func FuzzTokenAnswer(f *testing.F) {
 	f.Add([]byte(`{"error":"invalid_grant"}`), 403)
 	f.Add([]byte(`null`), 200)
 	f.Fuzz(func(t *testing.T, body []byte, status int) {
-		tn := newTestTenant(t, newAuthority(), newClock().Now)
-		got, err := tn.readTokens(&answer{status: status, header: http.Header{"Content-Type": {"application/json"}}, body: body})
+		got, err := readTokens(&answer{status: status, header: http.Header{"Content-Type": {"application/json"}}, body: body})
 		if (got == nil) == (err == nil) {
 			t.Fatalf("answer %v, error %v", got, err)
 		}

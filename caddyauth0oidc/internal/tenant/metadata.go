@@ -26,6 +26,10 @@ type Metadata struct {
 	EndSessionEndpoint string
 	// RevocationEndpoint is where refresh tokens are revoked; empty when not offered.
 	RevocationEndpoint string
+	// PushedAuthorizationEndpoint is where authorization requests can be pushed (RFC 9126); empty when not offered.
+	PushedAuthorizationEndpoint string
+	// RequirePushed says that the tenant takes no other authorization requests than pushed ones.
+	RequirePushed bool
 	// IssParameterSupported says that every callback carries iss (RFC 9207).
 	IssParameterSupported bool
 }
@@ -63,6 +67,8 @@ type document struct {
 	UserinfoEndpoint      string   `json:"userinfo_endpoint"`
 	EndSessionEndpoint    string   `json:"end_session_endpoint"`
 	RevocationEndpoint    string   `json:"revocation_endpoint"`
+	PushedEndpoint        string   `json:"pushed_authorization_request_endpoint"`
+	RequirePushed         bool     `json:"require_pushed_authorization_requests"`
 	IssParameterSupported bool     `json:"authorization_response_iss_parameter_supported"`
 	ChallengeMethods      []string `json:"code_challenge_methods_supported"`
 }
@@ -82,7 +88,7 @@ func parseMetadata(body []byte, issuer string) (*Metadata, error) {
 			return nil, errEndpoint
 		}
 	}
-	for _, endpoint := range []string{d.UserinfoEndpoint, d.EndSessionEndpoint, d.RevocationEndpoint} {
+	for _, endpoint := range []string{d.UserinfoEndpoint, d.EndSessionEndpoint, d.RevocationEndpoint, d.PushedEndpoint} {
 		if endpoint != "" && !usableEndpoint(endpoint, plain) {
 			return nil, errEndpoint
 		}
@@ -92,13 +98,15 @@ func parseMetadata(body []byte, issuer string) (*Metadata, error) {
 		return nil, errNoS256
 	}
 	return &Metadata{
-		AuthorizationEndpoint: d.AuthorizationEndpoint,
-		TokenEndpoint:         d.TokenEndpoint,
-		JWKSURI:               d.JWKSURI,
-		UserinfoEndpoint:      d.UserinfoEndpoint,
-		EndSessionEndpoint:    d.EndSessionEndpoint,
-		RevocationEndpoint:    d.RevocationEndpoint,
-		IssParameterSupported: d.IssParameterSupported,
+		AuthorizationEndpoint:       d.AuthorizationEndpoint,
+		TokenEndpoint:               d.TokenEndpoint,
+		JWKSURI:                     d.JWKSURI,
+		UserinfoEndpoint:            d.UserinfoEndpoint,
+		EndSessionEndpoint:          d.EndSessionEndpoint,
+		RevocationEndpoint:          d.RevocationEndpoint,
+		PushedAuthorizationEndpoint: d.PushedEndpoint,
+		RequirePushed:               d.RequirePushed,
+		IssParameterSupported:       d.IssParameterSupported,
 	}, nil
 }
 

@@ -1,11 +1,13 @@
 // Package tenant answers what one Auth0 tenant says and how we talk to it: its discovery document, its signing keys, the
-// authorize URL, the code exchange, the verification of its ID tokens and access tokens, and its logout URLs.
+// authorize URL and pushed requests, the authentication of our client, the code exchange, the verification of its ID tokens and access tokens, and its logout URLs.
 package tenant
 
 import (
+	"crypto/rand"
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -27,6 +29,8 @@ type Config struct {
 	Timeout time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Random is where the ids of client assertions come from; nil means crypto/rand.
+	Random io.Reader
 }
 
 // Tenant is one Auth0 tenant. It is safe for concurrent use, and meant to be shared by everything that talks to the same issuer.
@@ -35,20 +39,17 @@ type Tenant struct {
 	transport http.RoundTripper
 	timeout   time.Duration
 	now       func() time.Time
+	random    io.Reader
 
 	metadata *recall[*Metadata]
 	keys     *keySet
 
-	// throttledUntil is the Unix time in nanoseconds until which the token endpoint asked to be left alone.
-	throttledUntil atomic.Int64
-}
+	// throttledUntil is the Unix time in nanoseconds until which the token endpoint asked to be left alone. Strangers can have
+	// requests pushed, so that endpoint has a time of its own.
+	throttledUntil, pushThrottledUntil atomic.Int64
 
-// Application is a client of the tenant that authenticates with its secret in the request body (client_secret_post).
-type Application struct {
-	// ClientID is the client_id that the tenant gave to the application.
-	ClientID string
-	// ClientSecret is the secret that belongs to it.
-	ClientSecret Secret
+	// worked has the Secret that was accepted last, by client id, where there is a choice.
+	worked sync.Map
 }
 
 // New makes a Tenant without talking to it. It refuses an issuer that is not an https URL, or a plain http one of a loopback host.
@@ -56,7 +57,7 @@ func New(c Config) (*Tenant, error) {
 	if err := checkIssuer(c.Issuer); err != nil {
 		return nil, err
 	}
-	t := &Tenant{issuer: c.Issuer, transport: c.Transport, timeout: c.Timeout, now: c.Now}
+	t := &Tenant{issuer: c.Issuer, transport: c.Transport, timeout: c.Timeout, now: c.Now, random: c.Random}
 	if t.transport == nil {
 		t.transport = NewTransport()
 	}
@@ -65,6 +66,9 @@ func New(c Config) (*Tenant, error) {
 	}
 	if t.now == nil {
 		t.now = time.Now
+	}
+	if t.random == nil {
+		t.random = rand.Reader
 	}
 	t.metadata = &recall[*Metadata]{ask: t.discover, doing: discovering, now: t.now, timeout: t.timeout, fresh: metadataFresh}
 	t.keys = newKeySet(t)
