@@ -132,6 +132,8 @@ func TestEveryErrorOfTheCaddyfileSaysWhereAndWhatInstead(t *testing.T) {
 	}
 }
 
+var adaptKey = sync.OnceValue(newTestKey)
+
 // adaptConfig makes a configuration loadable on any machine: storage and the
 // files of secrets are in a folder of the test, and nothing is logged.
 func adaptConfig(t *testing.T, config string) *caddy.Config {
@@ -140,6 +142,7 @@ func adaptConfig(t *testing.T, config string) *caddy.Config {
 	if err := os.WriteFile(filepath.Join(dir, "auth0_client_secret"), []byte("a client secret\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	writeKey(t, filepath.Join(dir, "auth0_client_key.pem"), adaptKey())
 	var c caddy.Config
 	if err := json.Unmarshal([]byte(strings.ReplaceAll(config, "/run/secrets", dir)), &c); err != nil {
 		t.Fatal(err)
@@ -161,6 +164,7 @@ func TestAdaptedJSONLoadsWithoutTheCaddyfile(t *testing.T) {
 		t.Run(golden.name, func(t *testing.T) {
 			t.Setenv("TEST_CLIENT_ID", "client")
 			t.Setenv("TEST_CLIENT_SECRET", "a client secret")
+			t.Setenv("TEST_NEXT_CLIENT_SECRET", "the next client secret")
 			t.Setenv("TEST_API", "urn:acme:reports")
 			t.Setenv("TEST_SECRET", adaptSecret)
 			t.Setenv("TEST_OLD_SECRET", "an-older-test-secret-of-32-bytes-or-more")
@@ -173,7 +177,16 @@ func TestAdaptedJSONLoadsWithoutTheCaddyfile(t *testing.T) {
 
 func TestEverySettingOfTheCaddyfileReachesItsField(t *testing.T) {
 	adaptNoEnvironment(t)
-	content, err := os.ReadFile("testdata/adapt/every_setting.caddyfiletest")
+	all := adaptGoldenHandler(t, "every_setting")
+	// The one setting that excludes others.
+	all.ClientAssertion = adaptGoldenHandler(t, "client_assertion").ClientAssertion
+	adaptNothingIsZero(t, "handler", reflect.ValueOf(*all))
+}
+
+// adaptGoldenHandler gives the handler of a golden file's Caddyfile.
+func adaptGoldenHandler(t *testing.T, name string) *Handler {
+	t.Helper()
+	content, err := os.ReadFile("testdata/adapt/" + name + ".caddyfiletest")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +195,7 @@ func TestEverySettingOfTheCaddyfileReachesItsField(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	adaptNothingIsZero(t, "handler", reflect.ValueOf(*adaptedHandler(t, config)))
+	return adaptedHandler(t, config)
 }
 
 func adaptNothingIsZero(t *testing.T, path string, v reflect.Value) {

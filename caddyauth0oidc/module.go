@@ -52,11 +52,25 @@ type Handler struct {
 	// environment variable `AUTH0_CLIENT_ID`. Required.
 	ClientID string `json:"client_id,omitempty"`
 
-	// ClientSecret is the secret of that application, sent in the body of the
-	// token request (client_secret_post, Auth0's default). Write it as a
+	// ClientSecret is the secret of that application. Write it as a
 	// placeholder, `{env.X}` or `{file./path}`, resolved when the configuration
-	// is loaded. Default: the environment variable `AUTH0_CLIENT_SECRET`. Required.
+	// is loaded. Default: the environment variable `AUTH0_CLIENT_SECRET`, unless
+	// there is a `client_assertion`. Required without one.
 	ClientSecret string `json:"client_secret,omitempty"`
+
+	// NextClientSecret is tried when the tenant refuses `client_secret`, once and
+	// with the same request, so that the secret can be replaced at the tenant
+	// without a failed login. Which of the two worked is remembered. Placeholders
+	// are resolved when the configuration is loaded. Default: none.
+	NextClientSecret string `json:"next_client_secret,omitempty"`
+
+	// ClientAuth is how the secret is sent to the tenant, as it is set for the
+	// application there: `post` in the body (client_secret_post, Auth0's default),
+	// `basic` in the header Authorization (client_secret_basic). Default: `post`.
+	ClientAuth string `json:"client_auth,omitempty"`
+
+	// ClientAssertion takes the place of a secret. Default: none.
+	ClientAssertion *ClientAssertion `json:"client_assertion,omitempty"`
 
 	// Connections names the connection that users sign in through; exactly one.
 	// Default: the one named by the environment variable `AUTH0_CONNECTION`.

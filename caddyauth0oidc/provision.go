@@ -96,7 +96,7 @@ func (h *Handler) loadMatchers(ctx caddy.Context) error {
 
 func (h *Handler) fillFromEnvironment() {
 	for env, field := range map[string]*string{envDomain: &h.Domain, envClientID: &h.ClientID, envClientSecret: &h.ClientSecret} {
-		if *field == "" {
+		if *field == "" && (env != envClientSecret || h.ClientAssertion == nil) {
 			*field = trimmed(os.Getenv(env))
 		}
 	}
@@ -120,6 +120,9 @@ func (h *Handler) fillDefaults() {
 	h.Logout = orNew(h.Logout)
 	if len(h.Scopes) == 0 {
 		h.Scopes = []string{"openid", "profile", "email"}
+	}
+	if h.ClientAssertion == nil {
+		orText(&h.ClientAuth, tenant.AuthPost)
 	}
 	for i := range h.Connections {
 		orText(&h.Connections[i].Strategy, policy.StrategyAuto)
@@ -177,6 +180,7 @@ func (h *Handler) resolve() error {
 	errs := []error{
 		replace("domain", &h.Domain), replace("client_id", &h.ClientID),
 		replace("client_secret", &h.ClientSecret), replace("audience", &h.Audience),
+		replace("next_client_secret", &h.NextClientSecret), h.ClientAssertion.resolve(replace),
 	}
 	if h.Assertion != nil {
 		errs = append(errs, replace("assertion audience", &h.Assertion.Audience))
@@ -214,7 +218,7 @@ func (h *Handler) complete() error {
 	return errors.Join(
 		missing("domain", envDomain, h.Domain != ""),
 		missing("client_id", envClientID, h.ClientID != ""),
-		missing("client_secret", envClientSecret, h.ClientSecret != ""),
+		missing("client_secret", envClientSecret, h.ClientSecret != "" || h.ClientAssertion != nil),
 		missing("connection", envConnection, len(h.Connections) != 0),
 	)
 }
@@ -224,7 +228,7 @@ func (h *Handler) judge() error {
 	errs := []error{
 		named("domain", checkDomain(h.Domain)),
 		named("client_id", checkNotEmpty(h.ClientID)),
-		named("client_secret", checkNotEmpty(h.ClientSecret)),
+		h.checkClient(),
 		named("scopes", checkScopes(h.Scopes)),
 		named("allow_params", each(checkAuthorizeParam)(h.AllowParams)),
 		named("authorize_param", each(checkFixedParam)(slices.Sorted(maps.Keys(h.AuthorizeParams)))),
@@ -268,7 +272,9 @@ func (h *Handler) prepare(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("domain: %w", err)
 	}
-	h.application = tenant.Application{ClientID: h.ClientID, ClientSecret: tenant.Secret(h.ClientSecret)}
+	if h.application, err = h.newApplication(issuer); err != nil {
+		return err
+	}
 	for _, c := range h.Connections {
 		connection, err := policy.NewConnection(c.Name, c.Strategy)
 		if err != nil {

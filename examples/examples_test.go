@@ -1,7 +1,11 @@
 package examples_test
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -54,6 +58,7 @@ func load(t *testing.T, name, text string) {
 	if !strings.Contains(string(config), `"handler":"auth0_oidc"`) {
 		t.Error("the directive auth0_oidc is not used")
 	}
+	config = []byte(strings.ReplaceAll(string(config), keyPath, writeKey(t)))
 	var c caddy.Config
 	if err := caddy.StrictUnmarshalJSON(config, &c); err != nil {
 		t.Fatal(err)
@@ -65,6 +70,27 @@ func load(t *testing.T, name, text string) {
 	if err := caddy.Validate(&c); err != nil {
 		t.Error(err)
 	}
+}
+
+// keyPath is where the examples have the private key of the application.
+const keyPath = "/etc/caddy/auth0-client-key.pem"
+
+// writeKey makes a key as the example's openssl command does, and gives its path.
+func writeKey(t *testing.T) string {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "key.pem")
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: content}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func read(t *testing.T, path string) string {
@@ -100,13 +126,26 @@ func TestEveryExampleLoads(t *testing.T) {
 // A # without a space behind it switches a setting off.
 var off = regexp.MustCompile(`(?m)^(\t*)#([^ #\n])`)
 
+// alternatives are settings of the reference that exclude each other.
+var alternatives = map[string]*regexp.Regexp{
+	"with a secret": regexp.MustCompile(`(?m)^\t*client_assertion .*\n`),
+	"with a key":    regexp.MustCompile(`(?m)^\t*client_(secret|auth) .*\n`),
+}
+
 func TestReferenceLoadsWithEverySettingSwitchedOn(t *testing.T) {
 	setEnvironment(t)
 	text := off.ReplaceAllString(read(t, reference), "$1$2")
 	if !strings.Contains(text, "\tsame_site lax") {
 		t.Fatalf("the settings are still off in\n%s", text)
 	}
-	load(t, reference, string(caddyfile.Format([]byte(text))))
+	for name, others := range alternatives {
+		t.Run(name, func(t *testing.T) {
+			if len(others.FindAllString(text, -1)) == 0 {
+				t.Fatal("the reference has no such settings")
+			}
+			load(t, reference, string(caddyfile.Format([]byte(others.ReplaceAllString(text, "")))))
+		})
+	}
 }
 
 func TestEveryExampleIsExplained(t *testing.T) {
