@@ -151,6 +151,7 @@ var settings = map[string]setting{
 	"audience":         text(func(h *Handler) *string { return &h.Audience }, checkNotEmpty),
 	"authorize_param":  (*Handler).parseAuthorizeParam,
 	"allow_params":     list(func(h *Handler) *[]string { return &h.AllowParams }, each(checkAuthorizeParam)),
+	"par":              text(func(h *Handler) *string { return &h.PAR }, checkPAR),
 	"max_age":          age(func(h *Handler) *caddy.Duration { return &h.MaxAge }),
 	"acr_values":       list(func(h *Handler) *[]string { return &h.ACRValues }, checkACRValues),
 	"prompt":           text(func(h *Handler) *string { return &h.Prompt }, checkPrompt),

@@ -104,7 +104,7 @@ func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, v *visit, l
 		if l.form != nil && !isRead(r) { // reloading sends the form again, a link would not
 			again = ""
 		}
-		return h.refuse(w, r, h.unavailable(err, again))
+		return h.refuse(w, r, h.notBegun(err, again))
 	}
 	if l.form != nil {
 		err := h.keepForm(w.Header(), r, v, t, l.form)
@@ -148,6 +148,8 @@ func (h *Handler) authorizeURL(r *http.Request, o origin, t session.Transaction,
 		MaxAge:      h.askedAge(),
 		ACRValues:   h.contexts,
 		Prompt:      cmp.Or(l.prompt, h.Prompt),
+		Push:        h.PAR,
+		Preview:     leadsNowhere(r),
 		Extra:       h.extraParams(l.params),
 	})
 }

@@ -95,6 +95,14 @@ type Handler struct {
 	// and takes the place of the same one in `authorize_params`. Default: none.
 	AllowParams []string `json:"allow_params,omitempty"`
 
+	// PAR says whether the parameters of a login are pushed to the tenant, so that the
+	// browser takes only a reference along (RFC 9126, Auth0's Highly Regulated
+	// Identity). `auto` pushes if the tenant's discovery document offers it; `on`
+	// refuses logins where it does not; `off` never pushes, and refuses logins where
+	// the document says that it has to be. There is no way round a push that failed.
+	// Default: `auto`.
+	PAR string `json:"par,omitempty"`
+
 	// MaxAge ends a session so long after the user last proved to Auth0 who they
 	// are (the claim `auth_time`), whatever the session's own limits say, and asks
 	// for such a proof at the login (the parameter `max_age` of OpenID Connect

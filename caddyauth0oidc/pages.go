@@ -77,6 +77,8 @@ var messages = map[string]message{
 	codeLoginDenied:        {"You were not signed in", "The sign-in was cancelled, or your account may not use this application. If you think that it should, ask whoever looks after the application."},
 	codeLoginFailed:        {"The sign-in did not work", "The sign-in service answered in a way that does not let you in. You can try again; if that does not help, tell whoever looks after this application the code below."},
 	codeTokenRefused:       {"The sign-in did not work", "The sign-in took too long or was used twice, or this application is not set up correctly. You can try again; if that does not help, tell whoever looks after it the code below."},
+	codeRequestRefused:     {"The sign-in could not begin", "The sign-in service did not accept the request of this application, which is not set up correctly. Tell whoever looks after this application the code below."},
+	codePARMismatch:        {"The sign-in could not begin", "This application and the sign-in service do not agree on how a sign-in begins. Tell whoever looks after this application the code below."},
 	codeInvalidToken:       {"The sign-in could not be verified", "What the sign-in service sent could not be verified, so you were not let in. You can try again; if that does not help, tell whoever looks after this application the code below."},
 	codeConnectionMismatch: {"This account cannot be used here", "You signed in with an account that this application does not accept. Sign out first, then sign in with the right one."},
 	codeUnknownConnection:  {"There is no such way to sign in", "The address names a sign-in that this application does not have."},

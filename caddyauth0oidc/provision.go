@@ -135,6 +135,7 @@ func (h *Handler) fillDefaults() {
 	orText(&h.Headers.Preset, upstream.PresetAuth0)
 	orText(&h.Headers.Prefix, upstream.DefaultPrefix)
 	h.Assertion.fillDefaults(h.Headers.Prefix)
+	orText(&h.PAR, tenant.PushAuto)
 	orText(&h.Prefix, "/auth")
 	orText(&h.Logout.Strategy, tenant.LogoutAuto)
 	orText(&h.Logout.Hint, hintSID)
@@ -230,6 +231,7 @@ func (h *Handler) judge() error {
 		named("client_id", checkNotEmpty(h.ClientID)),
 		h.checkClient(),
 		named("scopes", checkScopes(h.Scopes)),
+		named("par", checkPAR(h.PAR)),
 		named("allow_params", each(checkAuthorizeParam)(h.AllowParams)),
 		named("authorize_param", each(checkFixedParam)(slices.Sorted(maps.Keys(h.AuthorizeParams)))),
 		named("session", checkLimits(time.Duration(h.Session.Idle), time.Duration(h.Session.Absolute))),

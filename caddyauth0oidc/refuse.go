@@ -27,6 +27,8 @@ const (
 	codeLoginDenied        = "login_denied"
 	codeLoginFailed        = "login_failed"
 	codeTokenRefused       = "token_refused"
+	codeRequestRefused     = "request_refused"
+	codePARMismatch        = "par_mismatch"
 	codeInvalidToken       = "invalid_token"
 	codeConnectionMismatch = "connection_mismatch"
 	codeUnknownConnection  = "unknown_connection"
