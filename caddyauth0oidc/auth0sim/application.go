@@ -15,6 +15,10 @@ type Application struct {
 	ClientID, ClientSecret string
 	// Name is what pages call the application.
 	Name string
+	// Description is free text.
+	Description string
+	// AppType is regular_web (default), spa, native or non_interactive. It is kept for the Management API.
+	AppType string
 	// Callbacks are the Allowed Callback URLs. They match exactly; one * may stand in the left-most subdomain label.
 	Callbacks []string
 	// AllowedLogoutURLs match exactly at /oidc/logout; /v2/logout does not compare their query strings.
@@ -70,6 +74,9 @@ func (t *Tenant) AddApplication(a Application) *Application {
 	}
 	if a.Name == "" {
 		a.Name = "Application " + a.ClientID
+	}
+	if a.AppType == "" {
+		a.AppType = "regular_web"
 	}
 	if a.GrantTypes == nil {
 		a.GrantTypes = []string{"authorization_code", "refresh_token"}

@@ -17,6 +17,9 @@ type managementError struct {
 	ErrorCode  string `json:"errorCode,omitempty"`
 }
 
+// pageLimit is how long a page of a list may be.
+const pageLimit = 100
+
 // managementHandler gets a token whose scopes suffice.
 type managementHandler func(w http.ResponseWriter, r *http.Request, token accessGrant) *managementError
 
@@ -36,6 +39,8 @@ func (t *Tenant) addManagementRoutes(mux *http.ServeMux) {
 		{"GET /api/v2/users/{id}", t.readUser, []string{"read:users", "read:current_user", "read:user_idp_tokens"}},
 		{"GET /api/v2/clients", t.listClients, []string{"read:clients", "read:client_keys"}},
 		{"GET /api/v2/clients/{id}", t.readClient, []string{"read:clients", "read:client_keys"}},
+		{"POST /api/v2/clients", t.createClient, []string{"create:clients"}},
+		{"DELETE /api/v2/clients/{id}", t.deleteClient, []string{"delete:clients"}},
 		{"PATCH /api/v2/clients/{id}", t.updateClient, []string{"update:clients"}},
 	} {
 		mux.HandleFunc(route.pattern, t.authorized(route.handler, route.scopes))
@@ -48,7 +53,7 @@ func (t *Tenant) ManagementAudience() string { return t.Issuer() + "api/v2/" }
 // AddManagementClient registers a machine-to-machine application that may get Management tokens with these scopes.
 func (t *Tenant) AddManagementClient(scopes ...string) *Application {
 	return t.AddApplication(Application{
-		Name: "Management", GrantTypes: []string{"client_credentials"},
+		Name: "Management", AppType: "non_interactive", GrantTypes: []string{"client_credentials"},
 		Grants: map[string][]string{t.ManagementAudience(): scopes},
 	})
 }
@@ -63,6 +68,11 @@ func (t *Tenant) authorized(next managementHandler, scopes []string) http.Handle
 			problem = &managementError{StatusCode: http.StatusUnauthorized, Message: "Invalid token"}
 		case !slices.ContainsFunc(scopes, token.has):
 			problem = insufficientScope(scopes...)
+		case number(r.URL.Query().Get("per_page"), 0) > pageLimit || number(r.URL.Query().Get("take"), 0) > pageLimit:
+			problem = &managementError{
+				StatusCode: http.StatusBadRequest, ErrorCode: "invalid_query_string",
+				Message: "Query validation error: 'Value is greater than maximum 100'.",
+			}
 		default:
 			problem = next(w, r, token)
 		}

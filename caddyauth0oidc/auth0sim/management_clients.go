@@ -52,11 +52,14 @@ func (t *Tenant) clientBody(app Application, token accessGrant) map[string]any {
 		signing["alg"] = alg
 	}
 	body := map[string]any{
-		"client_id": app.ClientID, "name": app.Name, "app_type": "regular_web", "is_first_party": true,
+		"client_id": app.ClientID, "name": app.Name, "app_type": app.AppType, "is_first_party": true,
 		"oidc_conformant": !app.Legacy, "callbacks": orEmpty(app.Callbacks),
 		"allowed_logout_urls": orEmpty(app.AllowedLogoutURLs), "grant_types": orEmpty(app.GrantTypes),
 		"token_endpoint_auth_method": app.TokenEndpointAuthMethod, "jwt_configuration": signing,
 		"refresh_token": refreshSettings(app),
+	}
+	if app.Description != "" {
+		body["description"] = app.Description
 	}
 	if app.BackchannelLogoutURL != "" {
 		body["oidc_logout"] = map[string]any{"backchannel_logout_urls": []string{app.BackchannelLogoutURL}}
@@ -65,6 +68,38 @@ func (t *Tenant) clientBody(app Application, token accessGrant) map[string]any {
 		body["client_secret"] = app.ClientSecret
 	}
 	return body
+}
+
+// createClient gives what it is not told the defaults that were recorded: not conformant, and without an algorithm, which
+// signs with HS256.
+func (t *Tenant) createClient(w http.ResponseWriter, r *http.Request, token accessGrant) *managementError {
+	body, problem := readBody(r, slices.Collect(maps.Keys(clientMembers))...)
+	if problem == nil {
+		problem = judgeClient(body)
+	}
+	if problem != nil {
+		return problem
+	}
+	if _, ok := body["name"]; !ok {
+		return invalidBody("'Missing required property: name'.")
+	}
+	app := Application{Legacy: true, SigningAlg: defaultSigningAlg, GrantTypes: slices.Clone(createdGrants)}
+	app.apply(body)
+	writeJSON(w, http.StatusCreated, t.clientBody(*t.AddApplication(app), token))
+	return nil
+}
+
+// deleteClient succeeds as well when there is no such client any more.
+func (t *Tenant) deleteClient(w http.ResponseWriter, r *http.Request, _ accessGrant) *managementError {
+	id := r.PathValue("id")
+	t.mu.Lock()
+	delete(t.applications, id)
+	for _, c := range t.connections {
+		c.setEnabled(false, id)
+	}
+	t.mu.Unlock()
+	w.WriteHeader(http.StatusNoContent)
+	return nil
 }
 
 func refreshSettings(app Application) map[string]any {
@@ -86,8 +121,10 @@ func (t *Tenant) updateClient(w http.ResponseWriter, r *http.Request, token acce
 	if _, ok := t.application(id); !ok {
 		return inexistentClient()
 	}
-	body, problem := readBody(r, "name", "callbacks", "allowed_logout_urls", "grant_types", "oidc_conformant",
-		"oidc_logout", "jwt_configuration", "token_endpoint_auth_method")
+	body, problem := readBody(r, slices.Collect(maps.Keys(clientMembers))...)
+	if problem == nil {
+		problem = judgeClient(body)
+	}
 	if problem != nil {
 		return problem
 	}
@@ -114,8 +151,17 @@ func (a *Application) apply(body map[string]any) {
 	if name, ok := body["name"].(string); ok {
 		a.Name = name
 	}
+	if description, ok := body["description"].(string); ok {
+		a.Description = description
+	}
+	if kind, ok := body["app_type"].(string); ok {
+		a.AppType = kind
+	}
 	if signing, ok := body["jwt_configuration"].(map[string]any); ok {
-		a.SigningAlg, _ = signing["alg"].(string)
+		a.SigningAlg = defaultSigningAlg
+		if alg, ok := signing["alg"].(string); ok {
+			a.SigningAlg = alg
+		}
 	}
 	if logout, ok := body["oidc_logout"].(map[string]any); ok {
 		a.BackchannelLogoutURL = ""

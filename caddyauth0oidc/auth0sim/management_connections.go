@@ -210,6 +210,9 @@ func (t *Tenant) updateEnabledClients(w http.ResponseWriter, r *http.Request, _ 
 		if change.ClientID == "" || change.Status == nil {
 			return invalidBody("'Missing required property: client_id or status'.")
 		}
+		if _, ok := t.application(change.ClientID); !ok && *change.Status {
+			return inexistentClient()
+		}
 	}
 	t.changeConnection(c.ID, func(c *Connection) {
 		for _, change := range changes {

@@ -1,0 +1,78 @@
+package auth0sim
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// clientMembers are what a client may be created and changed with, and the type of each.
+var clientMembers = map[string]string{
+	"name": "string", "description": "string", "app_type": "string", "callbacks": "array", "allowed_logout_urls": "array",
+	"grant_types": "array", "oidc_conformant": "boolean", "oidc_logout": "object", "jwt_configuration": "object",
+	"token_endpoint_auth_method": "string",
+}
+
+// clientEnums are the members that take one of a few values.
+var clientEnums = map[string][]string{
+	"app_type":                   {"native", "spa", "regular_web", "non_interactive"},
+	"token_endpoint_auth_method": {"none", "client_secret_post", "client_secret_basic"},
+}
+
+const (
+	clientNameLimit   = 255
+	descriptionLimit  = 140
+	defaultSigningAlg = "HS256"
+)
+
+// createdGrants are the recorded grant types of a client that was created without naming any.
+var createdGrants = []string{"authorization_code", "implicit", "refresh_token", "client_credentials"}
+
+// judgeClient refuses values that the schema does not allow.
+func judgeClient(body map[string]any) *managementError {
+	for _, name := range slices.Sorted(maps.Keys(body)) {
+		if want, got := clientMembers[name], jsonType(body[name]); got != want {
+			return invalidBody("'Expected type " + want + " but found type " + got + "' on property " + name + ".")
+		}
+		if allowed := clientEnums[name]; allowed != nil && !slices.Contains(allowed, body[name].(string)) {
+			return invalidBody("'No enum match for: " + body[name].(string) + "' on property " + name + ".")
+		}
+		if list, ok := body[name].([]any); ok && len(stringList(list)) != len(list) {
+			return invalidBody("'Expected type string' on property " + name + ".")
+		}
+	}
+	return judgeClientTexts(body)
+}
+
+func judgeClientTexts(body map[string]any) *managementError {
+	if name, ok := body["name"].(string); ok && (name == "" || len(name) > clientNameLimit || strings.ContainsAny(name, "<>")) {
+		return invalidBody("'String does not match pattern ^[^<>]+$' on property name.")
+	}
+	if text, _ := body["description"].(string); len(text) > descriptionLimit {
+		return invalidBody("'String is too long' on property description.")
+	}
+	for _, list := range []string{"callbacks", "allowed_logout_urls"} {
+		for _, address := range stringList(body[list]) {
+			if !strings.Contains(address, "://") {
+				return invalidBody("'Object didn't pass validation for format absolute-uri-or-empty: " + address + "' on property " + list + ".")
+			}
+		}
+	}
+	return nil
+}
+
+func jsonType(value any) string {
+	switch value.(type) {
+	case string:
+		return "string"
+	case bool:
+		return "boolean"
+	case []any:
+		return "array"
+	case map[string]any:
+		return "object"
+	case nil:
+		return "null"
+	}
+	return "number"
+}
