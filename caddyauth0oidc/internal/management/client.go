@@ -67,31 +67,42 @@ func New(c Config) (*Client, error) {
 
 // Error says that a call did not succeed.
 type Error struct {
-	// Doing is what was being done.
-	Doing string
+	// Tenant is master or child where two are set up, else empty, and Doing what was being done.
+	Tenant, Doing string
 	// Status is the status of the answer, 0 without one.
 	Status int
 	// Message is what Auth0 says about it, in printable characters: for the operator's eyes, not for a log.
 	Message string
 	// RetryAfter is how long Auth0 asks to wait, 0 if it does not say.
 	RetryAfter time.Duration
+	// Scopes are those of which the token needs one for this call, empty if they are not known.
+	Scopes []string
 	// Err is why there was no answer; nil if there was one.
 	Err error
+
+	sent bool // the request itself, and not only that for a token
 }
 
 // Error quotes nothing of the answer.
 func (e *Error) Error() string {
-	if e.Err != nil {
-		return fmt.Sprintf("%s: %v", e.Doing, e.Err)
+	doing := e.Doing
+	if e.Tenant != "" {
+		doing = e.Tenant + ": " + doing
 	}
-	return fmt.Sprintf("%s: the tenant answered with status %d", e.Doing, e.Status)
+	if e.Err != nil {
+		return fmt.Sprintf("%s: %v", doing, e.Err)
+	}
+	return fmt.Sprintf("%s: the tenant answered with status %d", doing, e.Status)
 }
 
 // Unwrap gives the reason, if there was no answer.
 func (e *Error) Unwrap() error { return e.Err }
 
-// call does one request by the library and makes an *Error of what goes wrong.
-func (c *Client) call(ctx context.Context, doing string, request func(context.Context, *management.Management) error) error {
+// request does a call by the library.
+type request func(context.Context, *management.Management) error
+
+// call does one request, for which one of the scopes is needed, and makes an *Error of what goes wrong.
+func (c *Client) call(ctx context.Context, doing string, request request, scopes ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	seen := new(outcome)
@@ -103,11 +114,13 @@ func (c *Client) call(ctx context.Context, doing string, request func(context.Co
 	case errors.As(err, &own):
 		return own
 	case seen.status >= http.StatusBadRequest:
-		return &Error{Doing: doing, Status: seen.status, Message: messageOf(err), RetryAfter: seen.retryAfter}
+		return &Error{
+			Doing: doing, Status: seen.status, Message: messageOf(err), RetryAfter: seen.retryAfter, Scopes: scopes, sent: true,
+		}
 	case seen.status != 0:
-		return &Error{Doing: doing, Status: seen.status, Err: errUnreadable}
+		return &Error{Doing: doing, Status: seen.status, Err: errUnreadable, sent: true}
 	}
-	return &Error{Doing: doing, Err: causeOf(err)}
+	return &Error{Doing: doing, Err: causeOf(err), sent: true}
 }
 
 var (
