@@ -1,0 +1,86 @@
+package caddyauth0oidc
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
+)
+
+// Exit codes of the commands.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitUnconfirmed = 3
+	exitRemains     = 4
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:  "auth0-oidc",
+		Usage: "<command>",
+		Short: "Sets up Auth0 tenants for the directive auth0_oidc",
+		Long:  "The commands of the directive auth0_oidc, for what is done beside a running server.",
+		CobraFunc: func(root *cobra.Command) {
+			root.AddCommand(newConnectCommand(new(connectFlags)))
+		},
+	})
+}
+
+// surroundings are what a command has from its process.
+type surroundings struct {
+	getenv    func(string) string
+	in        io.Reader
+	out, err  io.Writer
+	terminal  bool // somebody can answer a question
+	transport http.RoundTripper
+	wait      func(context.Context, time.Duration) error
+	now       func() time.Time
+}
+
+// processSurroundings are those of a command that a person or a script runs.
+func processSurroundings() surroundings {
+	return surroundings{
+		getenv: os.Getenv, in: os.Stdin, out: os.Stdout, err: os.Stderr, terminal: term.IsTerminal(int(os.Stdin.Fd())),
+		transport: tenant.NewTransport(), wait: waitFor, now: time.Now,
+	}
+}
+
+func waitFor(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// commandFunc runs a command until it ends or is interrupted. It returns an exit code, and an error whenever that is not 0.
+type commandFunc func(context.Context, surroundings) (int, error)
+
+// commandRun lets the first interrupt end the context, and a second one the process.
+func commandRun(run commandFunc) func(*cobra.Command, []string) error {
+	return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		context.AfterFunc(ctx, stop)
+		return run(ctx, processSurroundings())
+	})
+}
+
+// commandUsage makes the exit code of a wrong flag that of every wrong usage.
+func commandUsage(c *cobra.Command, err error) error {
+	return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return exitUsage, err })(c, nil)
+}
