@@ -14,7 +14,7 @@ type Names struct {
 
 // Own tells whether a cookie of this name is ours: the session cookie or that of its
 // tokens, one of their chunks, a pending login, the form that waits for one, the count
-// of recent logins or the mark of a logout. Names are compared as browsers do, case included.
+// of recent logins, the mark of a logout or the last connection. Names are compared as browsers do, case included.
 func (n Names) Own(name string) bool {
 	if rest, ok := strings.CutPrefix(name, n.Session); ok && n.Session != "" {
 		rest = strings.TrimPrefix(rest, tokensSuffix)
@@ -26,7 +26,7 @@ func (n Names) Own(name string) bool {
 		}
 	}
 	rest, ok := strings.CutPrefix(name, n.Transaction)
-	return ok && n.Transaction != "" && (rest == attemptsSuffix || rest == signedOutSuffix || isFormSuffix(rest) || validTransactionID(rest))
+	return ok && n.Transaction != "" && (rest == attemptsSuffix || rest == signedOutSuffix || rest == connectionSuffix || isFormSuffix(rest) || validTransactionID(rest))
 }
 
 // chunkNumber reads the suffix of a further chunk, a dot and one digit from 1 to 9.

@@ -20,6 +20,8 @@ func TestOwnCookies(t *testing.T) {
 		"auth0_session-t.1":           true,
 		"auth0_txn_" + testID:         true,
 		"auth0_txn_recent":            true,
+		"auth0_txn_connection":        true,
+		"auth0_txn_connections":       false,
 		"":                            false,
 		"auth0_session.0":             false,
 		"auth0_session-t-t":           false,
