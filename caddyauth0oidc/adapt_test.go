@@ -210,6 +210,10 @@ func adaptNothingIsZero(t *testing.T, path string, v reflect.Value) {
 		}
 		return
 	}
+	if c, ok := v.Interface().(Connection); ok { // a fixed name goes with all but allow
+		c.Allow = []string{"any"}
+		v = reflect.ValueOf(c)
+	}
 	switch v.Kind() {
 	case reflect.Pointer:
 		adaptNothingIsZero(t, path, v.Elem())
@@ -368,7 +372,20 @@ func TestImpossibleSettingsAreRefusedWhenTheConfigurationIsLoaded(t *testing.T) 
 		{"connection name of a variable", "checking the connection", []string{"connections", `[{"name":"{env.TEST_CONNECTION}"}]`}},
 		{"base_url of a variable", "more than scheme and host", []string{"base_urls", `["{env.TEST_BASE}"]`}},
 		{"the same secret twice", "two secrets are the same", []string{"secrets", `["` + adaptSecret + `","` + adaptSecret + `"]`}},
-		{"two connections", "2 are configured", []string{"connections", `[{"name":"acme-child"},{"name":"globex-child"}]`}},
+		{"a connection twice", "'acme-child' is there twice", []string{"connections", `[{"name":"acme-child"},{"name":"acme-child"}]`}},
+		{"a domain of two connections", "'ACME.com' of 'globex-child' leads to 'acme-child' already", []string{"connections", `[{"name":"acme-child","email_domains":["acme.com"]},{"name":"globex-child","email_domains":["ACME.com"]}]`}},
+		{"a domain that is none", "is not a domain", []string{"connections", `[{"name":"acme-child","email_domains":["acme_com"]}]`}},
+		{"a label of two lines", "not one line of text", []string{"connections", `[{"name":"acme-child","label":"Acme\nGlobex"}]`}},
+		{"a label without end", "at most 128 bytes", []string{"connections", `[{"name":"acme-child","label":"` + strings.Repeat("ä", 65) + `"}]`}},
+		{"a fixed connection with allow", "is always the same connection", []string{"connections", `[{"name":"acme-child","allow":["acme"]}]`}},
+		{"a connection of the request without allow", "depends on the request", []string{"connections", `[{"name":"{http.request.host.labels.2}"}]`}},
+		{"a connection of the request beside another", "the only one of its directive", []string{"connections", `[{"name":"{http.request.host}","allow":["acme"]},{"name":"acme-child"}]`}},
+		{"a connection of the request for everybody", "in, at every host", []string{"connections", `[{"name":"{http.request.host}","allow":["acme"],"strategy":"any"}]`}},
+		{"a connection of the request with a domain", "leave them out here", []string{"connections", `[{"name":"{http.request.host}","allow":["acme"],"email_domains":["acme.com"]}]`}},
+		{"a connection of the request with a label", "leave them out here", []string{"connections", `[{"name":"{http.request.host}","allow":["acme"],"label":"Acme"}]`}},
+		{"an allowed name twice", "allow: 'acme' is there twice", []string{"connections", `[{"name":"{http.request.host}","allow":["acme","acme"]}]`}},
+		{"an allowed name of a variable", "checking the connection", []string{"connections", `[{"name":"{http.request.host}","allow":["{env.TEST_CONNECTION}"]}]`}},
+		{"a placeholder of nobody's in a request's", "a placeholder that requests do not have", []string{"connections", `[{"name":"{http.request.host}-{no.such}","allow":["acme"]}]`}},
 		{"a connection without name", "connection", []string{"connections", `[{"strategy":"oidc"}]`}},
 		{"a strategy that there is not", "strategy", []string{"connections", `[{"name":"acme-child","strategy":"google-oauth2"}]`}},
 		{"idle above absolute", "shorter than the idle limit", []string{"session", `{"idle":"48h","absolute":"24h"}`}},

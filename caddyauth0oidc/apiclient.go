@@ -58,15 +58,16 @@ func (h *Handler) judgeToken(r *http.Request, token string) (*verifiedToken, *re
 			code: codeInsufficientScope, status: http.StatusForbidden, bearer: h.bearerChallenge(o, "insufficient_scope", wanted...),
 		}
 	}
-	return client, h.judgeClient(o, client)
+	return client, h.judgeClient(r, client)
 }
 
 // judgeClient asks of whoever the token is for what is asked of those who sign in.
-func (h *Handler) judgeClient(o origin, client *verifiedToken) *refusal {
+func (h *Handler) judgeClient(r *http.Request, client *verifiedToken) *refusal {
+	o := h.originOf(r)
 	refused := func(code string, cause error) *refusal {
 		return &refusal{code: code, status: http.StatusForbidden, cause: cause, bearer: h.bearerChallenge(o, "")}
 	}
-	switch err := h.admits(client.profile, client.AccessToken); {
+	switch err := h.admits(r, client.profile, client.AccessToken); {
 	case errors.Is(err, policy.ErrContext), errors.Is(err, errStale): // RFC 9470 section 3
 		f := refused(codeStepUpRequired, err)
 		f.status, f.bearer = http.StatusUnauthorized, f.bearer+h.demand().challenge()

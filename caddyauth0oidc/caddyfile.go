@@ -171,19 +171,25 @@ var settings = map[string]setting{
 
 // repeatable are the subdirectives that may stand in a block more than once,
 // each time with another first argument.
-var repeatable = map[string]bool{"authorize_param": true}
+var repeatable = map[string]bool{"authorize_param": true, "connection": true}
 
 // addable may also stand there with the same first argument: each line counts.
 var addable = map[string]bool{"require": true, "deny": true}
 
 func (h *Handler) parseBlock(d *caddyfile.Dispenser) error {
-	return eachOnce(d, repeatable, func(name string) error {
+	ofPreset := h.Connections
+	h.Connections = nil
+	err := eachOnce(d, repeatable, func(name string) error {
 		set := settings[name]
 		if set == nil {
 			return unknown(d, name, settings)
 		}
 		return set(h, d)
 	})
+	if len(h.Connections) == 0 {
+		h.Connections = ofPreset
+	}
+	return err
 }
 
 // eachOnce calls set for every line of the block that begins at d.

@@ -10,17 +10,27 @@ import (
 // parseConnection reads:
 //
 //	connection <name> {
-//		strategy auto | auth0-oidc | oidc | any
+//		label        <text>
+//		strategy     auto | auth0-oidc | oidc | any
+//		email_domain <domain...>
+//		allow        <name...>
 //	}
 func (h *Handler) parseConnection(d *caddyfile.Dispenser) error {
 	var c Connection
 	if err := oneArg(d, &c.Name, checkConnection); err != nil {
 		return err
 	}
-	h.Connections = []Connection{c}
-	return parseFields(d, fields{
-		"strategy": func() error { return oneArg(d, &h.Connections[0].Strategy, checkStrategy) },
+	read := func(field *[]string, check func(string) error) func() error {
+		return func() error { return list(func(*Handler) *[]string { return field }, each(check))(h, d) }
+	}
+	err := parseFields(d, fields{
+		"label":        func() error { return oneArg(d, &c.Label, checkLabel) },
+		"strategy":     func() error { return oneArg(d, &c.Strategy, checkStrategy) },
+		"email_domain": read(&c.EmailDomains, checkEmailDomain),
+		"allow":        read(&c.Allow, checkConnection),
 	})
+	h.Connections = append(h.Connections, c)
+	return err
 }
 
 // parseAuthorizeParam reads one line:

@@ -21,7 +21,7 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request, v *visit
 	if err != nil {
 		return h.refuse(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, cause: err, again: "/"})
 	}
-	began, state := h.beganBy(v, query["state"])
+	began, state := h.beganBy(r, v, query["state"])
 	if began == nil || (query["code"] == "") == (query["error"] == "") {
 		return h.refuse(w, r, refusal{code: codeBadState, status: http.StatusBadRequest, again: "/"})
 	}
@@ -32,7 +32,7 @@ func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request, v *visit
 // stands, or, after a change of the configuration, one of this site with the same
 // connection, or else one that can open the state. Directives that share this
 // route need share nothing else.
-func (h *Handler) beganBy(v *visit, sealed string) (*Handler, session.State) {
+func (h *Handler) beganBy(r *http.Request, v *visit, sealed string) (*Handler, session.State) {
 	for _, opener := range append(h.siblings(v), h.shared.all()...) {
 		state, ok := opener.keys.Load().OpenState(sealed)
 		if !ok {
@@ -41,7 +41,7 @@ func (h *Handler) beganBy(v *visit, sealed string) (*Handler, session.State) {
 		if began := h.withKey(v, state.Handler); began != nil && began.Prefix == h.Prefix {
 			return began, state
 		}
-		if other := h.siblingWith(v, state.Connection); other != nil {
+		if other := h.siblingWith(r, v, state.Connection); other != nil {
 			return other, state
 		}
 		return opener, state
@@ -62,8 +62,10 @@ func (h *Handler) withKey(v *visit, key string) *Handler {
 
 // finish ends a login that this directive began.
 func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query map[string]string, state session.State) error {
-	o := h.originOf(r)
-	family := h.cookiesOf(o).Transaction
+	if len(h.connectionsFor(r)) == 0 {
+		return h.refuse(w, r, unknownConnection())
+	}
+	family := h.cookiesOf(h.originOf(r)).Transaction
 	to := h.destinationOf(r, v, state, query["state"])
 	t, ok := h.keys.Load().ReadTransaction(v.cookies, family.Name, state.Transaction, h.now())
 	if !ok || !h.shared.spent.add(t.ID, h.now(), session.TransactionLifetime) { // over, or begun in another browser
@@ -84,6 +86,7 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query
 	if err != nil {
 		return h.refuseLogin(w, r, v, to, h.failedLogin(err, to.returnTo))
 	}
+	got.asked = state.Connection
 	return h.signIn(w, r, v, got, to, attemptOf(state), t.Started)
 }
 
@@ -99,8 +102,14 @@ func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, v *visit, to dest
 	if h.isLoop(last, loopLimit) {
 		return h.refuseLogin(w, r, v, to, refusal{code: codeLoop, status: http.StatusBadRequest, again: to.returnTo})
 	}
+	connection := to.connection
+	if !h.accepts(r, connection) { // any more
+		if connection = h.soleConnection(r); connection == "" {
+			return h.leadToChoice(w, r, v, to)
+		}
+	}
 	return h.startLogin(w, r, v, login{
-		returnTo: to.returnTo, connection: h.Connections[0].Name, attempt: next, form: to.form, formLost: to.lost, retry: to.retry,
+		returnTo: to.returnTo, connection: connection, attempt: next, form: to.form, formLost: to.lost, retry: to.retry,
 	})
 }
 
@@ -114,6 +123,7 @@ func isSpent(err error) bool {
 type redeemed struct {
 	session *session.Session
 	tokens  *tenant.Tokens
+	asked   string // the connection that the login was sent to
 }
 
 // redeem exchanges the code and verifies what comes back.
@@ -133,7 +143,7 @@ func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Tra
 	if err != nil {
 		return nil, err
 	}
-	if err := h.admits(p, nil); err != nil {
+	if err := h.admits(r, p, nil); err != nil {
 		return nil, err
 	}
 	s, err := session.New(h.random, h.now(), *p)
@@ -144,7 +154,7 @@ func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Tra
 	if !s.Alive(h.now(), h.limits) {
 		return nil, &tenant.InvalidTokenError{Reason: h.endedBy(s)}
 	}
-	return &redeemed{s, tokens}, nil
+	return &redeemed{session: s, tokens: tokens}, nil
 }
 
 // endedBy names the claim by which a session is over before it begins.
@@ -190,6 +200,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, got *
 	if err != nil {
 		return h.refuseLogin(w, r, v, to, h.failedLogin(err, to.returnTo))
 	}
+	h.rememberConnection(w.Header(), r, family.Transaction, got)
 	session.FitForm(w.Header(), family, came, at.headerLimit)
 	limit, before := loopLimit, session.Session{}
 	if h.supersede(&before, v, family.Session.Name) {

@@ -32,9 +32,9 @@ var errStale = errors.New("judging the sign-in: auth_time does not show what max
 // directive asks for. A machine is an application that acts for itself: it has come
 // through no connection, and the tenant grants it each API by name; but it has no
 // second factor either. How old its sign-in is, a session knows by its limits.
-func (h *Handler) admits(p *profile.Profile, token *tenant.AccessToken) error {
+func (h *Handler) admits(r *http.Request, p *profile.Profile, token *tenant.AccessToken) error {
 	if token == nil || !token.IsMachine() {
-		if err := h.connections.Judge(p.UserID); err != nil {
+		if err := h.connectionsFor(r).Judge(p.UserID); err != nil {
 			return err
 		}
 	}

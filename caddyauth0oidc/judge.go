@@ -178,6 +178,7 @@ func (h *Handler) judgeTogether() error {
 	filled.fillDefaults()
 	return errors.Join(
 		filled.checkClient(),
+		named("connection", checkConnections(filled.Connections)),
 		named("session", checkLimits(time.Duration(filled.Session.Idle), time.Duration(filled.Session.Absolute))),
 		named("max_age", checkMaxAge(time.Duration(filled.MaxAge))),
 		named("headers", checkHeaders(filled.Headers)),

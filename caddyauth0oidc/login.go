@@ -24,48 +24,11 @@ type login struct {
 	form       *session.Form     // that is to be sent afterwards, or nil
 	formLost   bool              // a form was to be sent, and is gone
 	retry      string            // address for another try, in place of returnTo, unless it is empty
+	id         string            // that the form waits under, and that the login takes, unless it is empty
 }
 
 // maxParam bounds the value of a parameter that is passed on.
 const maxParam = 512
-
-// serveLogin is the direct link: GET <prefix>/login?return_to=&connection=&prompt=login.
-func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) error {
-	query, err := singleQuery(v.query)
-	if err != nil {
-		return h.refuse(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, cause: err, again: "/"})
-	}
-	if isPrefetch(r) || isSubresource(r) {
-		return h.refuse(w, r, refusal{code: codeLoginRequired, status: http.StatusUnauthorized, loginURL: h.loginURL(h.originOf(r))})
-	}
-	owner, connection := h.beginner(v, query)
-	if owner == nil {
-		return h.refuse(w, r, refusal{code: codeUnknownConnection, status: http.StatusBadRequest, again: h.Prefix + "/login"})
-	}
-	params, ok := owner.allowedParams(query)
-	if !ok {
-		return h.refuse(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, again: h.Prefix + "/login"})
-	}
-	l := login{returnTo: h.localReturnTo(r, query["return_to"]), connection: connection, attempt: owner.nextAttempt(r, v), params: params}
-	if query["prompt"] == promptLogin { // for whoever is signed in as somebody else
-		l.prompt = promptLogin
-	}
-	return owner.startLogin(w, r, v, l)
-}
-
-// beginner gives the directive that begins the login of a link, and the connection;
-// none if the site has no such connection.
-func (h *Handler) beginner(v *visit, query map[string]string) (owner *Handler, connection string) {
-	owner, connection = h, query["connection"]
-	if connection == "" {
-		connection = h.Connections[0].Name
-	} else if !h.connections.Has(connection) {
-		if owner = h.siblingWith(v, connection); owner == nil {
-			return nil, ""
-		}
-	}
-	return owner.demanding(v, connection, query), connection
-}
 
 // allowedParams gives the parameters that a link passes on, unless one is too long.
 func (h *Handler) allowedParams(query map[string]string) (params map[string]string, ok bool) {
@@ -98,10 +61,11 @@ func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, v *visit, l
 	if err != nil {
 		return h.refuse(w, r, refusal{code: codeInternal, status: http.StatusInternalServerError, cause: err})
 	}
+	t.ID = cmp.Or(l.id, t.ID)
 	location, err := h.authorizeURL(r, o, t, l)
 	if err != nil {
 		again := cmp.Or(l.retry, l.returnTo)
-		if l.form != nil && !isRead(r) { // reloading sends the form again, a link would not
+		if l.form != nil && l.retry == "" { // reloading sends the form again, a link would not
 			again = ""
 		}
 		return h.refuse(w, r, h.notBegun(err, again))
@@ -109,11 +73,11 @@ func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, v *visit, l
 	if l.form != nil {
 		err := h.keepForm(w.Header(), r, v, t, l.form)
 		switch {
-		case err != nil && isRead(r): // at the callback, where reloading sends no form
+		case err != nil && l.retry != "": // the form was kept before, and reloading does not send it
 			h.dropForm(w, r, v)
 			return h.refuse(w, r, formLost(err))
 		case err != nil:
-			return h.refuse(w, r, h.formNotKept(o, err))
+			return h.refuse(w, r, h.formNotKept(r, err))
 		}
 	}
 	if r.Method != http.MethodHead { // a HEAD request has no browser behind it that would come back
@@ -184,22 +148,23 @@ func (h *Handler) extraParams(passed map[string]string) []tenant.Parameter {
 func (h *Handler) callbackURL(o origin) string { return o.String() + h.Prefix + "/callback" }
 
 // loginURL is where a login begins as this directive would begin it.
-func (h *Handler) loginURL(o origin) string { return h.loginURLAsking(o, h.Prompt) }
+func (h *Handler) loginURL(r *http.Request) string { return h.loginURLAsking(r, h.Prompt) }
 
 // loginURLAsking is the same with another prompt.
-func (h *Handler) loginURLAsking(o origin, prompt string) string {
+func (h *Handler) loginURLAsking(r *http.Request, prompt string) string {
 	d := h.demand()
 	d.prompt = prompt
-	return o.String() + h.Prefix + "/login?connection=" + url.QueryEscape(h.Connections[0].Name) + d.parameters()
+	query := strings.TrimPrefix(d.parameters(), "&")
+	if connection := h.soleConnection(r); connection != "" {
+		query = "connection=" + url.QueryEscape(connection) + d.parameters()
+	}
+	return h.originOf(r).String() + h.Prefix + "/login?" + query
 }
 
 // returnParameter is the part of a login link's query that leads back; a state could
 // not carry a longer address.
 func returnParameter(returnTo string) string {
-	if len(returnTo) > session.MaxReturnTo {
-		returnTo = "/"
-	}
-	return "&return_to=" + url.QueryEscape(returnTo)
+	return "&return_to=" + url.QueryEscape(shortened(returnTo))
 }
 
 // unavailable is the refusal of a login that the tenant cannot serve now.

@@ -72,9 +72,10 @@ type Handler struct {
 	// ClientAssertion takes the place of a secret. Default: none.
 	ClientAssertion *ClientAssertion `json:"client_assertion,omitempty"`
 
-	// Connections names the connection that users sign in through; exactly one.
-	// Default: the one named by the environment variable `AUTH0_CONNECTION`.
-	// Required.
+	// Connections are those that users sign in through, in the order in which they
+	// are offered. With one, a login leads straight to it; with several, it leads to a
+	// page on which the user chooses. Default: the one named by the environment
+	// variable `AUTH0_CONNECTION`. Required.
 	Connections []Connection `json:"connections,omitempty"`
 
 	// Scopes are asked for at the login. `openid` must be among them. Default:
@@ -192,6 +193,9 @@ type Handler struct {
 	key           string
 	application   tenant.Application
 	connections   policy.Connections
+	dynamic       string            // the connection's name with placeholders of requests, or empty
+	choice        string            // tells these connections from those of other directives, if there are several
+	realms        map[string]string // connections by domains of e-mail addresses
 	contexts      policy.Contexts
 	rules         policy.Rules
 	keys          *atomic.Pointer[session.Keyring]
@@ -214,13 +218,29 @@ type Handler struct {
 type Connection struct {
 	// Name is the connection's name as in the master tenant, sent as the
 	// parameter `connection`. Placeholders are resolved when the configuration
-	// is loaded. Required.
+	// is loaded, those of requests (`{http.*}`) at every request; a name with one of
+	// these needs `allow`, and no other connection can stand beside it. Required.
 	Name string `json:"name,omitempty"`
+
+	// Label is what the page calls the connection on which the user chooses; at most
+	// 128 bytes. Default: the name.
+	Label string `json:"label,omitempty"`
 
 	// Strategy is what the verified `sub` must begin with: `auth0-oidc`, `oidc`,
 	// or `auto` for either of the two. `any` accepts every user of the
 	// application, through whatever connection. Default: `auto`.
 	Strategy string `json:"strategy,omitempty"`
+
+	// EmailDomains are the domains of the e-mail addresses that lead to this
+	// connection, such as `acme.com`, to the letter and without those below them. If
+	// any connection has some, the page asks for an address, too. It is a way to the
+	// login and no rule: who may sign in is up to the connection. Default: none.
+	EmailDomains []string `json:"email_domains,omitempty"`
+
+	// Allow are the names that one with placeholders of requests may come to; a
+	// request that comes to another one is refused. Placeholders are resolved when the
+	// configuration is loaded. Required with such a name, and for no other.
+	Allow []string `json:"allow,omitempty"`
 }
 
 // Session sets the limits of a session and its cookie.

@@ -50,6 +50,7 @@ type page struct {
 	Post   *link // a form with one button
 	NewTab bool  // the links lead away from what the user must not lose
 	Resend *resend
+	Choose *choosing
 	Style  template.CSS
 }
 
@@ -164,17 +165,20 @@ func (h *Handler) writePage(w http.ResponseWriter, r *http.Request, status int, 
 
 // policy allows what the page needs. Browsers hold the redirects that answer a form
 // against form-action as well: the logout's lead to the tenant and back to the site's
-// public address, those of a form of the application wherever that wants.
+// public address, those of a form of the application wherever that wants, those of a
+// login to the child, too.
 func (p *page) policy(origins string) string {
 	scripts, forms := "", "'self' "+origins
-	if p.Resend != nil {
+	if p.Resend != nil || p.asksForAddress() {
 		forms = "https: http:"
-		if p.Resend.Script != "" {
-			scripts = "script-src " + resendScriptHash + "; "
-		}
+	}
+	if p.Resend != nil && p.Resend.Script != "" {
+		scripts = "script-src " + resendScriptHash + "; "
 	}
 	return "default-src 'none'; style-src " + styleHash + "; " + scripts + "form-action " + forms + "; base-uri 'none'; frame-ancestors 'none'"
 }
+
+func (p *page) asksForAddress() bool { return p.Choose != nil && p.Choose.Email != nil }
 
 // referrer gives the Referrer-Policy. With no-referrer a browser would send a form with
 // Origin: null; the application's must not show it the callback's address.
@@ -182,7 +186,7 @@ func (p *page) referrer() string {
 	switch {
 	case p.Resend != nil:
 		return "strict-origin"
-	case p.Post != nil:
+	case p.Post != nil || p.asksForAddress():
 		return "same-origin"
 	}
 	return "no-referrer"

@@ -71,29 +71,28 @@ func (h *Handler) preserves(r *http.Request) bool {
 // comes without the browser's cookies, so that nothing can be set beside them: it is
 // asked for once more, from a page of ours.
 func (h *Handler) challengeForm(w http.ResponseWriter, r *http.Request, v *visit) error {
-	o, own := h.originOf(r), h.sentByOwnPage(r)
-	if family := h.cookiesOf(o).Transaction; own && session.SignedOut(v.cookies, family.Name) {
+	own := h.sentByOwnPage(r)
+	if family := h.cookiesOf(h.originOf(r)).Transaction; own && session.SignedOut(v.cookies, family.Name) {
 		session.ClearSignedOut(w.Header(), family)
-		return h.refuse(w, r, h.formNotKept(o, errFormSignedOut))
+		return h.refuse(w, r, h.formNotKept(r, errFormSignedOut))
 	}
 	if !own && !h.canConfirm(r) {
-		return h.refuse(w, r, h.formNotKept(o, errFormSender))
+		return h.refuse(w, r, h.formNotKept(r, errFormSender))
 	}
 	form, fields, err := h.readForm(w, r)
 	if err != nil {
-		return h.refuse(w, r, h.formNotKept(o, err))
+		return h.refuse(w, r, h.formNotKept(r, err))
 	}
 	if !own {
 		noStore(w.Header())
 		h.writePage(w, r, http.StatusOK, confirmFormPage(form, fields))
 		return nil
 	}
-	return h.startLogin(w, r, v, login{
-		returnTo:   form.Target,
-		connection: h.Connections[0].Name,
-		attempt:    h.nextAttempt(r, v),
-		form:       form,
-	})
+	connection := h.soleConnection(r)
+	if connection == "" {
+		return h.holdForm(w, r, v, form, http.StatusSeeOther)
+	}
+	return h.startLogin(w, r, v, login{returnTo: form.Target, connection: connection, attempt: h.nextAttempt(r, v), form: form})
 }
 
 // formLost is the refusal of a login whose form is not there when it is to be sent. It
@@ -102,8 +101,8 @@ func formLost(cause error) refusal {
 	return refusal{code: codeFormLost, status: http.StatusGone, cause: cause}
 }
 
-func (h *Handler) formNotKept(o origin, cause error) refusal {
-	return refusal{code: codeFormNotKept, status: http.StatusUnauthorized, loginURL: h.loginURL(o), cause: cause}
+func (h *Handler) formNotKept(r *http.Request, cause error) refusal {
+	return refusal{code: codeFormNotKept, status: http.StatusUnauthorized, loginURL: h.loginURL(r), cause: cause}
 }
 
 var (
@@ -130,10 +129,7 @@ func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (*session.For
 	case r.ContentLength > h.PreservePost:
 		return nil, nil, errFormTooLong
 	}
-	waits := http.NewResponseController(w)
-	_ = waits.SetReadDeadline(h.now().Add(formPatience)) // where there is none, the server's own limits hold
-	body, err := io.ReadAll(io.LimitReader(r.Body, h.PreservePost+1))
-	_ = waits.SetReadDeadline(time.Time{})
+	body, err := h.readSoon(w, r, h.PreservePost+1)
 	r.Body = readAgain{io.MultiReader(bytes.NewReader(body), r.Body), r.Body} // error routes may want it
 	switch {
 	case err != nil || r.ContentLength >= 0 && int64(len(body)) != r.ContentLength:
@@ -149,6 +145,15 @@ func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (*session.For
 	// somebody else's would be sent in the user's name.
 	own := strings.HasPrefix(h.cookiesOf(h.originOf(r)).Transaction.Name, "__Host-")
 	return &session.Form{Target: target, Body: string(body), Own: own}, fields, nil
+}
+
+// readSoon reads at most so many bytes of a body, of a browser that does not make it wait.
+func (h *Handler) readSoon(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
+	waits := http.NewResponseController(w)
+	_ = waits.SetReadDeadline(h.now().Add(formPatience)) // where there is none, the server's own limits hold
+	body, err := io.ReadAll(io.LimitReader(r.Body, most))
+	_ = waits.SetReadDeadline(time.Time{})
+	return body, err
 }
 
 // addressAsCame gives path and query with the very escapes of the browser.
@@ -216,10 +221,11 @@ func (h *Handler) keepForm(header http.Header, r *http.Request, v *visit, t sess
 // destination is where a login leads: an address, or the form that the login
 // interrupted.
 type destination struct {
-	returnTo string
-	form     *session.Form
-	lost     bool   // there was a form, and it is gone
-	retry    string // address at which a login that fails for now is begun again, with its form
+	returnTo   string
+	connection string // that the login was for
+	form       *session.Form
+	lost       bool   // there was a form, and it is gone
+	retry      string // address at which a login that fails for now is begun again, with its form
 }
 
 // ask has the user asked before the form is sent.
@@ -233,12 +239,12 @@ func (d destination) ask() {
 // when its login is over.
 func (h *Handler) destinationOf(r *http.Request, v *visit, state session.State, sealed string) destination {
 	if !state.Form {
-		return destination{returnTo: h.localReturnTo(r, state.ReturnTo)}
+		return destination{returnTo: h.localReturnTo(r, state.ReturnTo), connection: state.Connection}
 	}
 	name := h.cookiesOf(h.originOf(r)).Transaction.Name
 	form, found := h.keys.Load().ReadForm(v.cookies, name, state.Transaction, h.now())
 	again := url.Values{"state": {sealed}, "error": {"temporarily_unavailable"}}
-	return destination{returnTo: "/", form: form, lost: !found, retry: h.Prefix + "/callback?" + again.Encode()}
+	return destination{returnTo: "/", connection: state.Connection, form: form, lost: !found, retry: h.Prefix + "/callback?" + again.Encode()}
 }
 
 // refuseLogin refuses what a login came to. Its form waits on only where another try

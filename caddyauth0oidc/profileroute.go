@@ -19,7 +19,7 @@ type profileAnswer struct {
 func (h *Handler) serveProfile(w http.ResponseWriter, r *http.Request, v *visit) error {
 	s, by, ok := h.siteSession(r, v)
 	if !ok {
-		return h.refuse(w, r, refusal{code: codeLoginRequired, status: http.StatusUnauthorized, loginURL: h.loginURL(h.originOf(r))})
+		return h.refuse(w, r, refusal{code: codeLoginRequired, status: http.StatusUnauthorized, loginURL: h.loginURL(r)})
 	}
 	noStore(w.Header())
 	w.Header().Set("Content-Type", "application/json")

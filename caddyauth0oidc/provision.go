@@ -187,7 +187,7 @@ func (h *Handler) resolve() error {
 		errs = append(errs, replace("assertion audience", &h.Assertion.Audience))
 	}
 	for i := range h.Connections {
-		errs = append(errs, replace("connection", &h.Connections[i].Name))
+		errs = append(errs, h.Connections[i].resolve(replacer, replace))
 	}
 	for i := range h.Secrets {
 		errs = append(errs, replace("secret", &h.Secrets[i]))
@@ -230,6 +230,7 @@ func (h *Handler) judge() error {
 		named("domain", checkDomain(h.Domain)),
 		named("client_id", checkNotEmpty(h.ClientID)),
 		h.checkClient(),
+		named("connection", checkConnections(h.Connections)),
 		named("scopes", checkScopes(h.Scopes)),
 		named("par", checkPAR(h.PAR)),
 		named("allow_params", each(checkAuthorizeParam)(h.AllowParams)),
@@ -253,9 +254,6 @@ func (h *Handler) judge() error {
 		named("logout return_to", checkReturnTo(h.Logout.ReturnTo)),
 		named("logout", checkLogout(h.Logout)),
 	}
-	if len(h.Connections) != 1 {
-		errs = append(errs, fmt.Errorf("connections: %d are configured; a directive has one, give the other its own directive and matcher", len(h.Connections)))
-	}
 	if h.Prompt != "" {
 		errs = append(errs, named("prompt", checkPrompt(h.Prompt)))
 	}
@@ -277,12 +275,8 @@ func (h *Handler) prepare(ctx caddy.Context) error {
 	if h.application, err = h.newApplication(issuer); err != nil {
 		return err
 	}
-	for _, c := range h.Connections {
-		connection, err := policy.NewConnection(c.Name, c.Strategy)
-		if err != nil {
-			return fmt.Errorf("connection: %w", err)
-		}
-		h.connections = append(h.connections, connection)
+	if err := h.prepareConnections(); err != nil {
+		return fmt.Errorf("connection: %w", err)
 	}
 	if h.contexts, err = policy.NewContexts(h.ACRValues); err != nil {
 		return fmt.Errorf("acr_values: %w", err)

@@ -21,7 +21,7 @@ type route struct {
 func (h *Handler) ownRoutes() map[string]*route {
 	get, read := []string{http.MethodGet}, []string{http.MethodGet, http.MethodHead}
 	own := map[string]*route{
-		h.Prefix + "/login":    {methods: read, answer: h.serveLogin, handler: h},
+		h.Prefix + "/login":    {methods: append(slices.Clone(read), http.MethodPost), answer: h.serveLogin, handler: h},
 		h.Prefix + "/callback": {methods: get, answer: h.serveCallback, handler: h, secret: true},
 		h.Prefix + "/logout":   {methods: []string{http.MethodGet, http.MethodPost}, answer: h.serveLogout, handler: h},
 		h.Prefix + "/profile":  {methods: read, answer: h.serveProfile, handler: h},

@@ -96,5 +96,5 @@ func (h *Handler) anotherAccountURL(r *http.Request) string {
 	if isRead(r) {
 		returnTo = h.localReturnTo(r, originalAddress(r))
 	}
-	return h.loginURLAsking(h.originOf(r), promptLogin) + returnParameter(returnTo)
+	return h.loginURLAsking(r, promptLogin) + returnParameter(returnTo)
 }

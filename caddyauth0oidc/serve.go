@@ -166,7 +166,7 @@ func (h *Handler) clean(r *http.Request) {
 // connection and a strength that this directive accepts. Anything else is no session.
 func (h *Handler) readSession(r *http.Request, v *visit, s *session.Session) bool {
 	return h.keys.Load().ReadSession(s, v.cookies, h.cookiesOf(h.originOf(r)).Session.Name) &&
-		s.Alive(h.now(), h.limits) && h.admits(&s.Profile, nil) == nil
+		s.Alive(h.now(), h.limits) && h.admits(r, &s.Profile, nil) == nil
 }
 
 // siteSession gives the session for the module's own routes, which the
@@ -190,6 +190,8 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, v *visit, ne
 	}
 	v.speaks = true
 	switch {
+	case len(h.connectionsFor(r)) == 0:
+		return h.refuse(w, r, unknownConnection())
 	case h.preserves(r):
 		return h.challengeForm(w, r, v)
 	case !h.redirects(r):
@@ -199,14 +201,15 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, v *visit, ne
 	if family := h.cookiesOf(o).Transaction; isNavigation(r) && session.SignedOut(v.cookies, family.Name) {
 		session.ClearSignedOut(w.Header(), family)
 		return h.refuse(w, r, refusal{
-			code: codeSignedOut, status: http.StatusUnauthorized, loginURL: h.loginURL(o) + returnParameter(returnTo),
+			code: codeSignedOut, status: http.StatusUnauthorized, loginURL: h.loginURL(r) + returnParameter(returnTo),
 		})
 	}
-	return h.startLogin(w, r, v, login{
-		returnTo:   returnTo,
-		connection: h.Connections[0].Name,
-		attempt:    h.nextAttempt(r, v),
-	})
+	connection := h.soleConnection(r)
+	if connection == "" {
+		redirect(w, h.loginURL(r)+returnParameter(returnTo), http.StatusFound)
+		return nil
+	}
+	return h.startLogin(w, r, v, login{returnTo: returnTo, connection: connection, attempt: h.nextAttempt(r, v)})
 }
 
 // The values of unauthenticated.

@@ -156,9 +156,9 @@ func everyDirective(server *caddyhttp.Server, r *http.Request) []*Handler {
 }
 
 // siblingWith gives the sibling with the given connection, or nil.
-func (h *Handler) siblingWith(v *visit, connection string) *Handler {
+func (h *Handler) siblingWith(r *http.Request, v *visit, connection string) *Handler {
 	for _, other := range h.siblings(v) {
-		if other.connections.Has(connection) {
+		if other.accepts(r, connection) {
 			return other
 		}
 	}

@@ -41,10 +41,10 @@ func checkFixedParam(key string) error {
 // demand is what the logins of a directive are for: how the user has to sign in, and
 // which cookie keeps the session. Login links carry it as parameters, because
 // directives with the same connection may differ in it.
-type demand struct{ acrValues, maxAge, prompt, cookie string }
+type demand struct{ acrValues, maxAge, prompt, cookie, choice string }
 
 func (h *Handler) demand() demand {
-	d := demand{acrValues: strings.Join(h.contexts, " "), prompt: h.Prompt}
+	d := demand{acrValues: strings.Join(h.contexts, " "), prompt: h.Prompt, choice: h.choice}
 	if h.limits.MaxAge > 0 {
 		d.maxAge = strconv.FormatInt(int64(h.limits.MaxAge/time.Second), 10)
 	}
@@ -55,7 +55,7 @@ func (h *Handler) demand() demand {
 }
 
 func demandOf(query map[string]string) demand {
-	return demand{query["acr_values"], query["max_age"], query["prompt"], query["session_cookie"]}
+	return demand{query["acr_values"], query["max_age"], query["prompt"], query["session_cookie"], query["choice"]}
 }
 
 // parameters are the demand's part of a login link's query.
@@ -63,6 +63,7 @@ func (d demand) parameters() string {
 	var all strings.Builder
 	for _, p := range [...]tenant.Parameter{
 		{Name: "acr_values", Value: d.acrValues}, {Name: "max_age", Value: d.maxAge}, {Name: "prompt", Value: d.prompt}, {Name: "session_cookie", Value: d.cookie},
+		{Name: "choice", Value: d.choice},
 	} {
 		if p.Value != "" {
 			all.WriteString("&" + p.Name + "=" + url.QueryEscape(p.Value))
@@ -72,9 +73,9 @@ func (d demand) parameters() string {
 }
 
 // distance tells how far from what a link wants a directive is: 0 for all of it, and
-// more for each part that it can do without. The cookie may be another one, and a
-// link may ask for the credentials where the directive does not. It is negative if
-// the directive would ask for something else.
+// more for each part that it can do without. The cookie and the choice of connections
+// may be another one, and a link may ask for the credentials where the directive does
+// not. It is negative if the directive would ask for something else.
 func (d demand) distance(wanted demand) int {
 	n := 0
 	switch {
@@ -86,20 +87,23 @@ func (d demand) distance(wanted demand) int {
 	default:
 		return -1
 	}
-	if d.cookie != wanted.cookie {
+	if d.choice != wanted.choice {
 		n += 2
+	}
+	if d.cookie != wanted.cookie {
+		n += 4
 	}
 	return n
 }
 
 // demanding gives the directive whose logins ask for what the query of a login link
-// says. The link only chooses among those that are configured; if none of them fits it
-// is this one.
-func (h *Handler) demanding(v *visit, connection string, query map[string]string) *Handler {
+// says, among those that lead to where it does. The link only chooses among those that
+// are configured; if none of them fits it is this one.
+func (h *Handler) demanding(v *visit, query map[string]string, leadsThere func(*Handler) bool) *Handler {
 	best, least := h, -1
 	for _, other := range append([]*Handler{h}, h.siblings(v)...) {
 		n := other.demand().distance(demandOf(query))
-		if other.connections.Has(connection) && n >= 0 && (least < 0 || n < least) {
+		if leadsThere(other) && n >= 0 && (least < 0 || n < least) {
 			best, least = other, n
 		}
 	}
@@ -120,7 +124,7 @@ func (h *Handler) provenSince(started time.Time) time.Time {
 // and not enough.
 func (h *Handler) missingLogin(r *http.Request, v *visit) refusal {
 	o := h.originOf(r)
-	f := refusal{code: codeLoginRequired, status: http.StatusUnauthorized, loginURL: h.loginURL(o), bearer: h.bearerChallenge(o, "")}
+	f := refusal{code: codeLoginRequired, status: http.StatusUnauthorized, loginURL: h.loginURL(r), bearer: h.bearerChallenge(o, "")}
 	if h.hasWeakSession(r, v) {
 		f.code, f.challenge = codeStepUpRequired, h.demand().challenge()
 	}
@@ -133,7 +137,7 @@ func (h *Handler) hasWeakSession(r *http.Request, v *visit) bool {
 	s, limits := new(session.Session), h.limits
 	limits.MaxAge = 0
 	return h.keys.Load().ReadSession(s, v.cookies, h.cookiesOf(h.originOf(r)).Session.Name) &&
-		s.Alive(h.now(), limits) && h.connections.Judge(s.Profile.UserID) == nil
+		s.Alive(h.now(), limits) && h.connectionsFor(r).Judge(s.Profile.UserID) == nil
 }
 
 // challenge is what RFC 9470 section 3 adds to WWW-Authenticate.

@@ -126,24 +126,43 @@ func TestEveryExampleLoads(t *testing.T) {
 // A # without a space behind it switches a setting off.
 var off = regexp.MustCompile(`(?m)^(\t*)#([^ #\n])`)
 
-// alternatives are settings of the reference that exclude each other.
-var alternatives = map[string]*regexp.Regexp{
-	"with a secret": regexp.MustCompile(`(?m)^\t*client_assertion .*\n`),
-	"with a key":    regexp.MustCompile(`(?m)^\t*client_(secret|auth) .*\n`),
+// edit makes one variant of the reference, in which settings exclude each other.
+type edit struct{ find, put string }
+
+var variants = map[string][]edit{
+	"with a secret": {without("client_assertion"), without("allow acme")},
+	"with a key":    {without("client_(secret|auth)"), without("allow acme")},
+	"with a connection for each customer": {
+		without("client_assertion"), without("(label|email_domain)"),
+		{`connection acme-child \{`, "connection {http.request.host.labels.2} {"},
+	},
+}
+
+// without leaves out the lines that begin so.
+func without(line string) edit { return edit{`(?m)^\t+` + line + `[ a-z].*\n`, ""} }
+
+func (e edit) apply(t *testing.T, text string) string {
+	t.Helper()
+	find := regexp.MustCompile(e.find)
+	if !find.MatchString(text) {
+		t.Fatalf("the reference has nothing like %s", e.find)
+	}
+	return find.ReplaceAllLiteralString(text, e.put)
 }
 
 func TestReferenceLoadsWithEverySettingSwitchedOn(t *testing.T) {
 	setEnvironment(t)
 	text := off.ReplaceAllString(read(t, reference), "$1$2")
-	if !strings.Contains(text, "\tsame_site lax") {
+	if !strings.Contains(text, "\tsame_site lax") || !strings.Contains(text, "\tallow acme globex") {
 		t.Fatalf("the settings are still off in\n%s", text)
 	}
-	for name, others := range alternatives {
+	for name, edits := range variants {
 		t.Run(name, func(t *testing.T) {
-			if len(others.FindAllString(text, -1)) == 0 {
-				t.Fatal("the reference has no such settings")
+			variant := text
+			for _, e := range edits {
+				variant = e.apply(t, variant)
 			}
-			load(t, reference, string(caddyfile.Format([]byte(others.ReplaceAllString(text, "")))))
+			load(t, reference, string(caddyfile.Format([]byte(variant))))
 		})
 	}
 }
