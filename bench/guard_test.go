@@ -65,6 +65,8 @@ var limits = map[string]cost{
 	"handler with two lines of custom claims":                            {5, 1112},
 	"sign an assertion":                                                  {163, 14873},
 	"handler with two rules":                                             {5, 2570},
+	"handler with two connections":                                       {5, 2570},
+	"handler with a connection of the request":                           {9, 3048},
 	"handler with an assertion":                                          {3, 1087},
 	"handler with a bearer token seen before":                            {7, 3518},
 	"handler with two lines of custom claims, another session each time": {39, 6410},

@@ -29,6 +29,8 @@ func handlerOperations() []operation {
 		{name: "handler with two rules", prepare: serving(ruled(Directive(12)), one(smallCookie)), floor: noopHandler},
 		{name: "handler with an assertion", prepare: serving(asserting(4), one(smallCookie)), floor: noopHandler},
 		{name: "handler with a bearer token seen before", prepare: callingWithToken, floor: noopHandler},
+		{name: "handler with two connections", prepare: serving(connecting(Connection+"\n\tconnection other"), one(smallCookie)), floor: noopHandler},
+		{name: "handler with a connection of the request", prepare: serving(connecting(Connection+"{http.request.uri.query.none} {\n\t\tallow "+Connection+"\n\t}"), one(smallCookie)), floor: noopHandler},
 		{name: "handler with a line of two placeholders", prepare: serving(directive([]Header{{"X-Tenant", "{http.request.host}/{http.auth.user.connection}"}}, nil), one(smallCookie)), floor: noopHandler},
 		{name: "handler with two lines of custom claims", prepare: serving(directive(customHeaders, nil), one(customCookie)), floor: noopHandler},
 		{name: "handler with two lines of custom claims, another session each time", prepare: serving(directive(customHeaders, nil), manyCustomCookies), floor: noopHandler},
@@ -38,6 +40,11 @@ func handlerOperations() []operation {
 // ruled adds rules that let every made-up user pass.
 func ruled(directive string) string {
 	return strings.Replace(directive, "{\n", "{\n\trequire connection other "+Connection+"\n\tdeny email_domain evil.test *.evil.test\n", 1)
+}
+
+// connecting is Directive for 12 headers with other connections.
+func connecting(connections string) string {
+	return strings.Replace(Directive(12), "\tconnection "+Connection+"\n", "\tconnection "+connections+"\n", 1)
 }
 
 // asserting is Directive with a signed assertion beside the headers.
