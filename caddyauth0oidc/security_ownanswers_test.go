@@ -58,6 +58,16 @@ func ownAnswers(t *testing.T, ask func(what string, answer *http.Response, body 
 		response, body := ruled.send(keptOut, "GET", "/x", header)
 		ask(what, response, body)
 	}
+	several := newWorld(t, withSettings("connection partners {\nemail_domain partners.example\n}"))
+	chooser := several.browser()
+	for what, path := range map[string]string{"redirect to the choice": "/x", "choice": "/auth/login?return_to=/x"} {
+		response, body := several.send(chooser, "GET", path, page)
+		ask(what, response, body)
+	}
+	for what, address := range map[string]string{"address of nobody": "ann@nobody.example", "address": "ann@partners.example", "no address": "ann"} {
+		response, body := several.post(chooser, "/auth/login", strings.NewReader("email="+address), formHeader())
+		ask(what, response, body)
+	}
 	down := newWorld(t)
 	down.pair.Master.Down(true)
 	response, body := down.send(down.browser(), "GET", "/x", page)

@@ -31,6 +31,7 @@ func TestChromium(t *testing.T) {
 		"cookies that do not stick":   loopStory,
 		"account that may not pass":   keptOutStory,
 		"step-up":                     stepUpStory,
+		"choice of a connection":      chooserStory,
 		"form of this site":           ownFormStory,
 		"form of another site":        foreignFormStory,
 		"form that is not kept":       unkeptFormStory,

@@ -21,7 +21,7 @@ var looks = []struct {
 	width, height int64
 	scheme        string
 }{
-	{"phone-light", 390, 844, "light"}, {"phone-dark", 390, 844, "dark"},
+	{"narrow-light", 320, 640, "light"}, {"phone-light", 360, 740, "light"}, {"phone-dark", 360, 740, "dark"},
 	{"desktop-light", 1280, 800, "light"}, {"desktop-dark", 1280, 800, "dark"},
 }
 
@@ -30,7 +30,7 @@ type measured struct {
 	Overflow int     `json:"overflow"` // pixels beyond the window's right edge
 	Contrast float64 `json:"contrast"` // least ratio of text to ground
 	Text     string  `json:"text"`     // which text that is
-	Targets  float64 `json:"targets"`  // height of the lowest button
+	Targets  float64 `json:"targets"`  // height of the lowest button, field or choice
 }
 
 // measure computes contrast as WCAG 2.2 does ("relative luminance").
@@ -47,12 +47,12 @@ const measure = `(() => {
 		return [255, 255, 255]
 	}
 	let least = {contrast: 21, text: ''}
-	for (const e of document.querySelectorAll('h1, p, a, button, code')) {
+	for (const e of document.querySelectorAll('h1, p, a, button, code, label, small, input')) {
 		const [a, b] = [luminance(numbers(getComputedStyle(e).color)), luminance(ground(e))]
 		const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)
 		if (contrast < least.contrast) least = {contrast, text: e.textContent.trim()}
 	}
-	const buttons = [...document.querySelectorAll('button')].map(e => e.getBoundingClientRect().height)
+	const buttons = [...document.querySelectorAll('button, input:not([type=hidden]), .ways a')].map(e => e.getBoundingClientRect().height)
 	return {...least, overflow: document.documentElement.scrollWidth - innerWidth, targets: Math.min(100, ...buttons)}
 })()`
 
