@@ -44,6 +44,8 @@ type Application struct {
 	RefreshLifetime time.Duration
 	// BackchannelLogoutURL receives logout tokens; Auth0 allows one URL.
 	BackchannelLogoutURL string
+	// OrganizationUsage is organization_usage: [OrganizationDeny] (default), [OrganizationAllow] or [OrganizationRequire].
+	OrganizationUsage string
 	// Grants are the client grants for client_credentials: the scopes allowed for each audience.
 	Grants map[string][]string
 }

@@ -18,6 +18,7 @@ type transaction struct {
 	challenge, challengeMethod          string
 	connection, prompt, loginHint       string
 	organization                        Organization
+	invitation                          string
 	maxAge                              *time.Duration
 	multiFactor                         bool
 	query                               url.Values // the request itself, for aliases of upstream_params
@@ -119,7 +120,7 @@ func (t *Tenant) checkRequest(tx *transaction, app Application) (*Connection, *a
 	if problem := t.checkAudience(tx); problem != nil {
 		return nil, problem
 	}
-	if problem := t.checkOrganization(tx); problem != nil {
+	if problem := t.checkOrganization(tx, app); problem != nil {
 		return nil, problem
 	}
 	return t.checkConnection(tx)
@@ -141,22 +142,6 @@ func (t *Tenant) checkAudience(tx *transaction) *authorizeError {
 
 // userScopes are the scopes that every request may name; others have to be scopes of the API.
 var userScopes = []string{"openid", "profile", "email", "phone", "address", "offline_access"}
-
-func (t *Tenant) checkOrganization(tx *transaction) *authorizeError {
-	wanted := tx.query.Get("organization")
-	if wanted == "" {
-		return nil
-	}
-	s := t.settings()
-	i := slices.IndexFunc(s.Organizations, func(o Organization) bool {
-		return o.ID == wanted || s.OrganizationNames && strings.EqualFold(o.Name, wanted)
-	})
-	if i < 0 {
-		return &authorizeError{"invalid_request", "parameter organization is invalid: " + wanted}
-	}
-	tx.organization = s.Organizations[i]
-	return nil
-}
 
 // checkConnection has one text for a connection that does not exist and one that is not enabled for the application.
 func (t *Tenant) checkConnection(tx *transaction) (*Connection, *authorizeError) {
@@ -234,6 +219,8 @@ func (t *Tenant) complete(w http.ResponseWriter, r *http.Request, tx *transactio
 		return &authorizeError{"unauthorized", "user is blocked"}
 	case deny != "":
 		return &authorizeError{"access_denied", deny}
+	case !t.accept(tx):
+		return &authorizeError{"invalid_request", "the invitation was not found or has been used"}
 	}
 	t.joinSession(s.sid, tx.clientID)
 	t.deliver(w, r, tx, url.Values{"code": {t.newCode(tx, s)}})

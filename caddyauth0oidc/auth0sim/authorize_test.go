@@ -22,7 +22,6 @@ func TestAuthorizeErrorsThatReachTheCallback(t *testing.T) {
 		"method without challenge":  {extra: map[string]string{"code_challenge_method": "S256"}, code: "invalid_request", text: "Parameter 'code_challenge' is required"},
 		"prompt none and login":     {extra: map[string]string{"prompt": "none login"}, code: "invalid_request", text: "Parameter 'prompt' cannot combine none with other values"},
 		"unknown audience":          {extra: map[string]string{"audience": "https://api.test/"}, code: "access_denied", text: "Service not found: https://api.test/"},
-		"unknown organization":      {extra: map[string]string{"organization": "org_x"}, code: "invalid_request", text: "parameter organization is invalid: org_x"},
 		"unknown connection":        {extra: map[string]string{"connection": "nobody"}, code: "invalid_request", text: "the connection was not found"},
 		"connection of others":      {extra: map[string]string{"connection": DatabaseConnection}, code: "invalid_request", text: "the connection was not found"},
 		"prompt none without login": {extra: map[string]string{"prompt": "none"}, code: "login_required", text: "Login required"},

@@ -104,14 +104,6 @@ type Settings struct {
 	BackchannelTimeout time.Duration
 }
 
-// Organization is an organization of a tenant.
-type Organization struct {
-	// ID begins with org_.
-	ID string
-	// Name is the lower-case name.
-	Name string
-}
-
 func defaultSettings() Settings {
 	return Settings{
 		AdvertiseEndSession: true, SigningAlg: "RS256",

@@ -228,7 +228,7 @@ func TestHS256SignsWithTheClientSecretAndNoKeyID(t *testing.T) {
 func TestOrganizationAndSecondFactorShowInTheIDToken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.Master.Organizations = []Organization{{ID: "org_1", Name: "acme"}}
+	w.Master.Organizations, w.App.OrganizationUsage = []Organization{{ID: "org_1", Name: "acme"}}, OrganizationAllow
 	w.Master.OrganizationNames, w.Master.MFAOnACRValues, w.Master.SessionExpiry = true, true, time.Hour
 	w.Master.CustomClaims = map[string]any{"https://acme.test/roles": []string{"admin"}}
 	claims := claimsOf(t, w.tokens(map[string]string{"organization": "ACME", "acr_values": multiFactorPolicy})["id_token"])

@@ -128,12 +128,7 @@ func (t *Tenant) idToken(app Application, a authorization, user User, nonce stri
 	if a.multiFactor && !refreshed {
 		claims["amr"], claims["acr"] = []string{"mfa"}, multiFactorPolicy
 	}
-	if a.organization.ID != "" {
-		claims["org_id"] = a.organization.ID
-		if s.OrganizationNames {
-			claims["org_name"] = a.organization.Name
-		}
-	}
+	maps.Copy(claims, t.organizationClaims(a))
 	if s.SessionExpiry != 0 {
 		claims["session_expiry"] = a.authTime.Add(s.SessionExpiry).Unix()
 	}
@@ -222,9 +217,7 @@ func (t *Tenant) jwtAccessToken(a authorization, grantType string, lifetime time
 	case "refresh_token":
 		claims["gty"] = "refresh_token"
 	}
-	if a.organization.ID != "" {
-		claims["org_id"] = a.organization.ID
-	}
+	maps.Copy(claims, t.organizationClaims(a))
 	// Access tokens of an API are signed with the tenant's key whatever the application's setting for ID tokens is.
 	s := t.settings()
 	alg := s.SigningAlg
