@@ -166,6 +166,7 @@ func TestAdaptedJSONLoadsWithoutTheCaddyfile(t *testing.T) {
 			t.Setenv("TEST_CLIENT_SECRET", "a client secret")
 			t.Setenv("TEST_NEXT_CLIENT_SECRET", "the next client secret")
 			t.Setenv("TEST_API", "urn:acme:reports")
+			t.Setenv("TEST_ORGANIZATION", "globex")
 			t.Setenv("TEST_SECRET", adaptSecret)
 			t.Setenv("TEST_OLD_SECRET", "an-older-test-secret-of-32-bytes-or-more")
 			if err := caddy.Validate(adaptConfig(t, golden.want)); err != nil {
@@ -344,6 +345,7 @@ func TestImpossibleSettingsAreRefusedWhenTheConfigurationIsLoaded(t *testing.T) 
 	t.Setenv("TEST_EMPTY", "")
 	t.Setenv("TEST_SHORT", "tell-nobody-this")
 	t.Setenv("TEST_SPACE", "  ")
+	t.Setenv("TEST_LINE_END", "\n")
 	t.Setenv("TEST_DOMAIN", "http://acme.eu.auth0.com")
 	t.Setenv("TEST_CONNECTION", "acme_child")
 	t.Setenv("TEST_BASE", "https://app.example.com/portal")
@@ -430,6 +432,10 @@ func TestImpossibleSettingsAreRefusedWhenTheConfigurationIsLoaded(t *testing.T) 
 		{"acr_values with a quotation mark", "acr_values: ", []string{"acr_values", `["mfa","a\"b"]`}},
 		{"acr_values empty", "acr_values: ", []string{"acr_values", `[""]`}},
 		{"acr_values of an environment that is not there", "resolving acr_values", []string{"acr_values", `["{env.TEST_NOT_THERE}"]`}},
+		{"organization", "organization: checking the organization", []string{"organization", `"Acme Corp"`}},
+		{"empty variable as organization", "resolving organization", []string{"organization", `"{env.TEST_EMPTY}"`}},
+		{"organization of a variable", "organization: checking the organization", []string{"organization", `"{env.TEST_SPACE}"`}},
+		{"organization of an empty file", "organization: checking the organization \"\"", []string{"organization", `"{env.TEST_LINE_END}"`}},
 		{"prompt none", "prompt: 'none' would let nobody in", []string{"prompt", `"none"`}},
 		{"prompt", "prompt: 'create' is not possible", []string{"prompt", `"create"`}},
 		{"authorize_params with prompt", "'prompt' has a setting of its own", []string{"authorize_params", `{"Prompt":"login"}`}},

@@ -72,6 +72,8 @@ func (h *Handler) judgeClient(r *http.Request, client *verifiedToken) *refusal {
 		f := refused(codeStepUpRequired, err)
 		f.status, f.bearer = http.StatusUnauthorized, f.bearer+h.demand().challenge()
 		return f
+	case errors.Is(err, policy.ErrOrganization):
+		return refused(codeOrgMismatch, err)
 	case err != nil:
 		return refused(codeConnectionMismatch, err)
 	}

@@ -154,6 +154,7 @@ var settings = map[string]setting{
 	"par":              text(func(h *Handler) *string { return &h.PAR }, checkPAR),
 	"max_age":          age(func(h *Handler) *caddy.Duration { return &h.MaxAge }),
 	"acr_values":       list(func(h *Handler) *[]string { return &h.ACRValues }, checkACRValues),
+	"organization":     text(func(h *Handler) *string { return &h.Organization }, checkOrganization),
 	"prompt":           text(func(h *Handler) *string { return &h.Prompt }, checkPrompt),
 	"secret":           list(func(h *Handler) *[]string { return &h.Secrets }, checkSecrets),
 	"session":          (*Handler).parseSession,

@@ -255,6 +255,9 @@ func (h *Handler) failedLogin(err error, again string) refusal {
 	if _, ok := errors.AsType[*policy.ConnectionError](err); ok {
 		f.code, f.status = codeConnectionMismatch, http.StatusForbidden
 	}
+	if errors.Is(err, policy.ErrOrganization) {
+		f.code, f.status = codeOrgMismatch, http.StatusForbidden
+	}
 	if tooLarge, ok := errors.AsType[*session.TooLargeError](err); ok {
 		f.code, f.status, f.detail = codeProfileTooLarge, http.StatusBadGateway, tooLarge.Biggest
 	}

@@ -28,8 +28,8 @@ const headerRoom = 22
 var errStale = errors.New("judging the sign-in: auth_time does not show what max_age asks for")
 
 // admits judges whoever is known from a session or, if there is one, from an access
-// token, by the connection, and by the strength and age of the sign-in that this
-// directive asks for. A machine is an application that acts for itself: it has come
+// token, by the connection, by the organization, and by the strength and age of the
+// sign-in that this directive asks for. A machine is an application that acts for itself: it has come
 // through no connection, and the tenant grants it each API by name; but it has no
 // second factor either. How old its sign-in is, a session knows by its limits.
 func (h *Handler) admits(r *http.Request, p *profile.Profile, token *tenant.AccessToken) error {
@@ -37,6 +37,9 @@ func (h *Handler) admits(r *http.Request, p *profile.Profile, token *tenant.Acce
 		if err := h.connectionsFor(r).Judge(p.UserID); err != nil {
 			return err
 		}
+	}
+	if err := h.judgeOrganization(p, token); err != nil {
+		return err
 	}
 	if token != nil && !h.limits.Recent(token.AuthTime, h.now()) {
 		return errStale

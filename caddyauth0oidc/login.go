@@ -20,6 +20,7 @@ type login struct {
 	connection string
 	attempt    session.Attempts
 	params     map[string]string // allowed ones of the login route's query
+	invitation string            // to the directive's organization
 	prompt     string            // in place of the directive's, unless it is empty
 	form       *session.Form     // that is to be sent afterwards, or nil
 	formLost   bool              // a form was to be sent, and is gone
@@ -102,19 +103,21 @@ func (h *Handler) authorizeURL(r *http.Request, o origin, t session.Transaction,
 		return "", err
 	}
 	return h.shared.tenant.AuthorizeURL(r.Context(), h.application, tenant.AuthorizeRequest{
-		RedirectURI: h.callbackURL(o),
-		Scope:       strings.Join(h.Scopes, " "),
-		State:       state,
-		Nonce:       t.Nonce,
-		Verifier:    t.Verifier,
-		Connection:  l.connection,
-		Audience:    h.Audience,
-		MaxAge:      h.askedAge(),
-		ACRValues:   h.contexts,
-		Prompt:      cmp.Or(l.prompt, h.Prompt),
-		Push:        h.PAR,
-		Preview:     leadsNowhere(r),
-		Extra:       h.extraParams(l.params),
+		RedirectURI:  h.callbackURL(o),
+		Scope:        strings.Join(h.Scopes, " "),
+		State:        state,
+		Nonce:        t.Nonce,
+		Verifier:     t.Verifier,
+		Connection:   l.connection,
+		Organization: string(h.organization),
+		Invitation:   l.invitation,
+		Audience:     h.Audience,
+		MaxAge:       h.askedAge(),
+		ACRValues:    h.contexts,
+		Prompt:       cmp.Or(l.prompt, h.Prompt),
+		Push:         h.PAR,
+		Preview:      leadsNowhere(r),
+		Extra:        h.extraParams(l.params),
 	})
 }
 

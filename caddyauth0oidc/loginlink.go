@@ -16,6 +16,7 @@ type loginLink struct {
 	params     map[string]string // that are allowed
 	hint       string            // an address that is in no link, or empty
 	prompt     string            // in place of the directive's, unless it is empty
+	invitation string            // ticket of an invitation, or empty
 	form       string            // id under which a form waits, unless it is empty
 }
 
@@ -45,14 +46,15 @@ func (h *Handler) readLoginLink(r *http.Request, v *visit) (loginLink, *refusal)
 	}
 	link := loginLink{returnTo: h.localReturnTo(r, query["return_to"]), form: query["form"]}
 	var refused *refusal
-	if link.owner, link.connection, refused = h.beginner(r, v, query); refused != nil {
+	if link.owner, link.connection, refused = h.inviter(v, query).beginner(r, v, query); refused != nil {
 		return loginLink{}, refused
 	}
 	params, ok := link.owner.allowedParams(query)
-	if !ok {
+	invitation, invited := link.owner.invitation(query)
+	if !ok || !invited {
 		return loginLink{}, &refusal{code: codeBadRequest, status: http.StatusBadRequest, again: h.Prefix + "/login"}
 	}
-	link.params = params
+	link.params, link.invitation = params, invitation
 	if query["prompt"] == promptLogin { // for whoever is signed in as somebody else
 		link.prompt = promptLogin
 	}
@@ -98,7 +100,7 @@ func (h *Handler) chooser(r *http.Request, v *visit, query map[string]string) (o
 // the user can go back and choose otherwise.
 func (h *Handler) follow(w http.ResponseWriter, r *http.Request, v *visit, link loginLink) error {
 	l := login{
-		returnTo: link.returnTo, connection: link.connection, attempt: h.nextAttempt(r, v), params: link.params, prompt: link.prompt,
+		returnTo: link.returnTo, connection: link.connection, attempt: h.nextAttempt(r, v), params: link.params, prompt: link.prompt, invitation: link.invitation,
 	}
 	if link.hint != "" {
 		l.params = maps.Clone(link.params)
@@ -132,6 +134,9 @@ func (k loginLink) to(connection string) string {
 	}
 	if connection != "" {
 		own.Set("connection", connection)
+	}
+	if k.invitation != "" {
+		own.Set("invitation", k.invitation)
 	}
 	maps.Copy(query, own)
 	return k.owner.Prefix + "/login?" + query.Encode()

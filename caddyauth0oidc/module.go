@@ -123,6 +123,16 @@ type Handler struct {
 	// loaded. Default: none.
 	ACRValues []string `json:"acr_values,omitempty"`
 
+	// Organization is the organization of the master tenant that users have to sign in
+	// to: its id, which begins with `org_`, or its name. Every login asks for it (the
+	// parameter `organization`), and the claim `org_id` of the verified token must be the
+	// id to the byte, or `org_name` the name in any case; Auth0 only puts that claim into
+	// tokens with the tenant setting `allow_organization_name_in_authentication_api`. A
+	// session of another organization, or of none, asks for a new login here. The login
+	// route passes on invitations to it. Placeholders are resolved when the
+	// configuration is loaded. Default: none is asked for.
+	Organization string `json:"organization,omitempty"`
+
 	// Prompt is sent with every login that this directive begins: `login` for
 	// credentials at every login, `select_account` or `consent`. With `login` the ID
 	// token must say (`auth_time`) that they were given after the login began. It is
@@ -197,6 +207,7 @@ type Handler struct {
 	choice        string            // tells these connections from those of other directives, if there are several
 	realms        map[string]string // connections by domains of e-mail addresses
 	contexts      policy.Contexts
+	organization  policy.Organization
 	rules         policy.Rules
 	keys          *atomic.Pointer[session.Keyring]
 	rotation      *rotation // of the keys, unless secrets are configured

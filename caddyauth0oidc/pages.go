@@ -82,6 +82,7 @@ var messages = map[string]message{
 	codePARMismatch:        {"The sign-in could not begin", "This application and the sign-in service do not agree on how a sign-in begins. Tell whoever looks after this application the code below."},
 	codeInvalidToken:       {"The sign-in could not be verified", "What the sign-in service sent could not be verified, so you were not let in. You can try again; if that does not help, tell whoever looks after this application the code below."},
 	codeConnectionMismatch: {"This account cannot be used here", "You signed in with an account that this application does not accept. Sign out first, then sign in with the right one."},
+	codeOrgMismatch:        {"This page is for another organization", "You signed in to another organization than the one that this page is for, or to none. Try again with the right one, or sign out and use another account."},
 	codeUnknownConnection:  {"There is no such way to sign in", "The address names a sign-in that this application does not have."},
 	codeForbidden:          {"This account may not open this page", "You are signed in, but your account is not among those that may open this page. If you think that it should be, ask whoever looks after this application. If you have another account, use that one."},
 	codeProfileTooLarge:    {"Your profile is too large", "Your account carries more data than fits into a session. Tell whoever looks after this application the code below."},
@@ -99,6 +100,7 @@ var messages = map[string]message{
 var tokenMessages = map[string]message{
 	codeStepUpRequired:     {"The access token shows no such sign-in", "A sign-in that is stronger, or more recent, is needed here, and the access token itself has to show it in acr or amr, and in auth_time."},
 	codeConnectionMismatch: {"The access token is of another user", "The access token is of a user whose account this application does not accept."},
+	codeOrgMismatch:        {"The access token is of another organization", "The access token is not of the organization that this address is for."},
 	codeForbidden:          {"The access token does not allow this", "The access token is valid, and its claims are not those of somebody who may do this."},
 	codeTenantUnavailable:  {"The access token cannot be verified", "The keys for access tokens cannot be fetched at the moment. Send the same request again in a little while."},
 }
@@ -115,7 +117,7 @@ func (f refusal) message() message {
 func refusalPage(f refusal) page {
 	m := f.message()
 	p := page{Title: m.title, Text: m.text, Detail: f.detail, Code: f.code, NewTab: f.code == codeFormNotKept}
-	if !f.ofToken && (f.code == codeConnectionMismatch || f.code == codeLoginDenied) {
+	if !f.ofToken && (f.code == codeConnectionMismatch || f.code == codeOrgMismatch || f.code == codeLoginDenied) {
 		p.Links = append(p.Links, link{f.signOut, "Sign out and use another account"})
 	}
 	if f.another != "" {

@@ -183,6 +183,7 @@ func (h *Handler) resolve() error {
 		replace("client_secret", &h.ClientSecret), replace("audience", &h.Audience),
 		replace("next_client_secret", &h.NextClientSecret), h.ClientAssertion.resolve(replace),
 	}
+	errs = append(errs, h.resolveOrganization(replace))
 	if h.Assertion != nil {
 		errs = append(errs, replace("assertion audience", &h.Assertion.Audience))
 	}
@@ -280,6 +281,9 @@ func (h *Handler) prepare(ctx caddy.Context) error {
 	}
 	if h.contexts, err = policy.NewContexts(h.ACRValues); err != nil {
 		return fmt.Errorf("acr_values: %w", err)
+	}
+	if err := h.prepareOrganization(); err != nil {
+		return err
 	}
 	for _, base := range h.BaseURLs {
 		o, err := parseOrigin(base)

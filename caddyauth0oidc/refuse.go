@@ -31,6 +31,7 @@ const (
 	codePARMismatch        = "par_mismatch"
 	codeInvalidToken       = "invalid_token"
 	codeConnectionMismatch = "connection_mismatch"
+	codeOrgMismatch        = "organization_mismatch"
 	codeUnknownConnection  = "unknown_connection"
 	codeForbidden          = "forbidden"
 	codeProfileTooLarge    = "profile_too_large"

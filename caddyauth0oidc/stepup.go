@@ -41,10 +41,10 @@ func checkFixedParam(key string) error {
 // demand is what the logins of a directive are for: how the user has to sign in, and
 // which cookie keeps the session. Login links carry it as parameters, because
 // directives with the same connection may differ in it.
-type demand struct{ acrValues, maxAge, prompt, cookie, choice string }
+type demand struct{ acrValues, maxAge, prompt, cookie, organization, choice string }
 
 func (h *Handler) demand() demand {
-	d := demand{acrValues: strings.Join(h.contexts, " "), prompt: h.Prompt, choice: h.choice}
+	d := demand{acrValues: strings.Join(h.contexts, " "), prompt: h.Prompt, organization: string(h.organization), choice: h.choice}
 	if h.limits.MaxAge > 0 {
 		d.maxAge = strconv.FormatInt(int64(h.limits.MaxAge/time.Second), 10)
 	}
@@ -55,7 +55,7 @@ func (h *Handler) demand() demand {
 }
 
 func demandOf(query map[string]string) demand {
-	return demand{query["acr_values"], query["max_age"], query["prompt"], query["session_cookie"], query["choice"]}
+	return demand{query["acr_values"], query["max_age"], query["prompt"], query["session_cookie"], query["organization"], query["choice"]}
 }
 
 // parameters are the demand's part of a login link's query.
@@ -63,7 +63,7 @@ func (d demand) parameters() string {
 	var all strings.Builder
 	for _, p := range [...]tenant.Parameter{
 		{Name: "acr_values", Value: d.acrValues}, {Name: "max_age", Value: d.maxAge}, {Name: "prompt", Value: d.prompt}, {Name: "session_cookie", Value: d.cookie},
-		{Name: "choice", Value: d.choice},
+		{Name: "organization", Value: d.organization}, {Name: "choice", Value: d.choice},
 	} {
 		if p.Value != "" {
 			all.WriteString("&" + p.Name + "=" + url.QueryEscape(p.Value))
@@ -79,7 +79,7 @@ func (d demand) parameters() string {
 func (d demand) distance(wanted demand) int {
 	n := 0
 	switch {
-	case d.acrValues != wanted.acrValues, d.maxAge != wanted.maxAge:
+	case d.acrValues != wanted.acrValues, d.maxAge != wanted.maxAge, d.organization != wanted.organization:
 		return -1
 	case d.prompt == wanted.prompt:
 	case wanted.prompt == promptLogin:
@@ -137,7 +137,7 @@ func (h *Handler) hasWeakSession(r *http.Request, v *visit) bool {
 	s, limits := new(session.Session), h.limits
 	limits.MaxAge = 0
 	return h.keys.Load().ReadSession(s, v.cookies, h.cookiesOf(h.originOf(r)).Session.Name) &&
-		s.Alive(h.now(), limits) && h.connectionsFor(r).Judge(s.Profile.UserID) == nil
+		s.Alive(h.now(), limits) && h.connectionsFor(r).Judge(s.Profile.UserID) == nil && h.organization.Judge(&s.Profile) == nil
 }
 
 // challenge is what RFC 9470 section 3 adds to WWW-Authenticate.

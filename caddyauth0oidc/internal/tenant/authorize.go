@@ -27,6 +27,10 @@ type AuthorizeRequest struct {
 	Verifier string
 	// Connection is the name of the connection to sign in with; empty lets the tenant ask.
 	Connection string
+	// Organization is the id or name of the organization to sign in to; empty for none. The claims must be compared with it.
+	Organization string
+	// Invitation is the ticket of an invitation to that organization; empty for none.
+	Invitation string
 	// Audience is the API to get an access token for; empty for none.
 	Audience string
 	// MaxAge is how long ago the user may have been asked for credentials, in whole seconds; nil for any time. Check.MaxAge must be
@@ -101,7 +105,7 @@ func (t *Tenant) AuthorizeURL(ctx context.Context, app Application, r AuthorizeR
 
 // parameters are those of the whole request.
 func (r AuthorizeRequest) parameters(app Application) []Parameter {
-	parameters := make([]Parameter, 0, len(r.Extra)+13)
+	parameters := make([]Parameter, 0, len(r.Extra)+15)
 	for _, p := range r.Extra {
 		if p.Name != "" && !ReservedParameter(p.Name) {
 			parameters = append(parameters, p)
@@ -118,6 +122,10 @@ func (r AuthorizeRequest) parameters(app Application) []Parameter {
 		Parameter{"code_challenge_method", "S256"},
 	)
 	parameters = appendUnlessEmpty(parameters, "connection", r.Connection)
+	parameters = appendUnlessEmpty(parameters, "organization", r.Organization)
+	if r.Organization != "" {
+		parameters = appendUnlessEmpty(parameters, "invitation", r.Invitation)
+	}
 	parameters = appendUnlessEmpty(parameters, "audience", r.Audience)
 	parameters = appendUnlessEmpty(parameters, "acr_values", strings.Join(r.ACRValues, " "))
 	parameters = appendUnlessEmpty(parameters, "prompt", r.Prompt)

@@ -70,6 +70,19 @@ func TestOIDC_16_TheLoginAsksHowTheUserSignsIn(t *testing.T) {
 	}
 }
 
+func TestOIDC_24_OrganizationAndInvitationAreSent(t *testing.T) {
+	t.Parallel()
+	for _, organization := range []string{"", "org_1"} {
+		r := loginRequest()
+		r.Organization, r.Invitation = organization, "a&b"
+		r.Extra = []Parameter{{"organization", "org_2"}, {"invitation", "evil"}}
+		q := authorize(t, newAuthority(), r).Query()
+		if q.Get("organization") != organization || q.Has("invitation") != (organization != "") || q.Has("invitation") && q.Get("invitation") != "a&b" {
+			t.Errorf("%q: got %v", organization, q)
+		}
+	}
+}
+
 func TestExtraParametersOverrideNothing(t *testing.T) {
 	t.Parallel()
 	r := loginRequest()
