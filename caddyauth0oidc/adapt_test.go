@@ -166,6 +166,7 @@ func TestAdaptedJSONLoadsWithoutTheCaddyfile(t *testing.T) {
 			t.Setenv("TEST_CLIENT_SECRET", "a client secret")
 			t.Setenv("TEST_NEXT_CLIENT_SECRET", "the next client secret")
 			t.Setenv("TEST_API", "urn:acme:reports")
+			t.Setenv("TEST_CONNECTION", "acme")
 			t.Setenv("TEST_ORGANIZATION", "globex")
 			t.Setenv("TEST_SECRET", adaptSecret)
 			t.Setenv("TEST_OLD_SECRET", "an-older-test-secret-of-32-bytes-or-more")
@@ -390,6 +391,12 @@ func TestImpossibleSettingsAreRefusedWhenTheConfigurationIsLoaded(t *testing.T) 
 		{"a placeholder of nobody's in a request's", "a placeholder that requests do not have", []string{"connections", `[{"name":"{http.request.host}-{no.such}","allow":["acme"]}]`}},
 		{"a connection without name", "connection", []string{"connections", `[{"strategy":"oidc"}]`}},
 		{"a strategy that there is not", "strategy", []string{"connections", `[{"name":"acme-child","strategy":"google-oauth2"}]`}},
+		{"ids of a connection auto", "user_id_as: checking how the user ids of the connection", []string{"connections", `[{"name":"acme-child","user_id_as":{"strategy":"auth0-oidc"}}]`}},
+		{"ids of no strategy", "user_id_as: the strategy: '' is not possible", []string{"connections", `[{"name":"acme-child","strategy":"oidc","user_id_as":{"connection":"acme"}}]`}},
+		{"ids as they are", "this is how its ids are", []string{"connections", `[{"name":"acme-child","strategy":"oidc","user_id_as":{"strategy":"oidc"}}]`}},
+		{"ids of a connection that cannot be", "user_id_as: checking the connection", []string{"connections", `[{"name":"acme-child","strategy":"oidc","user_id_as":{"strategy":"oidc","connection":"a|b"}}]`}},
+		{"empty variable as user_id_as", "resolving user_id_as", []string{"connections", `[{"name":"acme-child","strategy":"oidc","user_id_as":{"strategy":"auth0-oidc","connection":"{env.TEST_EMPTY}"}}]`}},
+		{"user_id_as of an empty file", "user_id_as: checking the connection", []string{"connections", `[{"name":"acme-child","strategy":"oidc","user_id_as":{"strategy":"auth0-oidc","connection":"{env.TEST_LINE_END}"}}]`}},
 		{"idle above absolute", "shorter than the idle limit", []string{"session", `{"idle":"48h","absolute":"24h"}`}},
 		{"idle above the default of absolute", "shorter than the idle limit", []string{"session", `{"idle":"96h"}`}},
 		{"idle below a minute", "too short", []string{"session", `{"idle":"59s"}`}},

@@ -19,7 +19,7 @@ func (h *Handler) serveClient(w http.ResponseWriter, r *http.Request, v *visit, 
 	client, refused := h.judgeToken(r, token)
 	switch {
 	case refused == nil:
-		h.publish(r, v, client.profile, client.id, h.ends(client.AccessToken))
+		h.publish(r, v, client.shown, client.id, h.ends(client.AccessToken))
 		a := v.answerTo(w)
 		h.tellWhatVaries(a)
 		return a.serve(r, next)
@@ -39,7 +39,7 @@ func (h *Handler) judgeToken(r *http.Request, token string) (*verifiedToken, *re
 			code: codeInvalidRequest, status: http.StatusBadRequest, bearer: h.bearerChallenge(o, "invalid_request"),
 		}
 	}
-	client, err := h.Bearer.verified.verify(r.Context(), h.shared.tenant, token, h.Bearer.Audiences)
+	client, err := h.Bearer.verified.verify(r.Context(), h.shared.tenant, token, h.Bearer.Audiences, h.shown)
 	if invalid, ok := errors.AsType[*tenant.InvalidTokenError](err); ok {
 		return nil, &refusal{
 			code: codeInvalidAccessToken, status: http.StatusUnauthorized, cause: invalid, bearer: h.bearerChallenge(o, "invalid_token"),
@@ -77,7 +77,7 @@ func (h *Handler) judgeClient(r *http.Request, client *verifiedToken) *refusal {
 	case err != nil:
 		return refused(codeConnectionMismatch, err)
 	}
-	if err := h.rules.Judge(client.profile); err != nil {
+	if err := h.rules.Judge(client.shown); err != nil {
 		return refused(codeForbidden, err)
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 //		strategy     auto | auth0-oidc | oidc | any
 //		email_domain <domain...>
 //		allow        <name...>
+//		user_id_as   auth0-oidc | oidc [<name>]
 //	}
 func (h *Handler) parseConnection(d *caddyfile.Dispenser) error {
 	var c Connection
@@ -28,6 +29,7 @@ func (h *Handler) parseConnection(d *caddyfile.Dispenser) error {
 		"strategy":     func() error { return oneArg(d, &c.Strategy, checkStrategy) },
 		"email_domain": read(&c.EmailDomains, checkEmailDomain),
 		"allow":        read(&c.Allow, checkConnection),
+		"user_id_as":   func() error { return c.parseUserIDAs(d) },
 	})
 	h.Connections = append(h.Connections, c)
 	return err

@@ -21,6 +21,14 @@ const requestPlaceholder = "{http."
 // isDynamic tells whether the name is resolved at every request.
 func (c Connection) isDynamic() bool { return strings.Contains(c.Name, requestPlaceholder) }
 
+// names are those that the connection can have.
+func (c Connection) names() []string {
+	if c.isDynamic() {
+		return c.Allow
+	}
+	return []string{c.Name}
+}
+
 // resolve fills in what is known when the configuration is loaded.
 func (c *Connection) resolve(replacer *caddy.Replacer, replace func(setting string, value *string) error) error {
 	var errs []error
@@ -143,11 +151,10 @@ func (c Connection) claimDomains(owners map[string]string) error {
 func (h *Handler) prepareConnections() error {
 	h.realms = make(map[string]string)
 	for _, c := range h.Connections {
-		names := []string{c.Name}
 		if c.isDynamic() {
-			h.dynamic, names = c.Name, c.Allow
+			h.dynamic = c.Name
 		}
-		for _, name := range names {
+		for _, name := range c.names() {
 			connection, err := policy.NewConnection(name, c.Strategy)
 			if err != nil {
 				return err

@@ -181,6 +181,7 @@ func (h *Handler) judgeTogether() error {
 		named("connection", checkConnections(filled.Connections)),
 		named("session", checkLimits(time.Duration(filled.Session.Idle), time.Duration(filled.Session.Absolute))),
 		named("max_age", checkMaxAge(time.Duration(filled.MaxAge))),
+		named("user_id_as", checkUserIDs(filled.Connections)),
 		named("headers", checkHeaders(filled.Headers)),
 		named("assertion", checkAssertion(filled.Assertion, filled.Headers)),
 		named("bearer", checkBearer(filled.Bearer, filled.Domain, filled.ClientID)),

@@ -206,6 +206,7 @@ type Handler struct {
 	dynamic       string            // the connection's name with placeholders of requests, or empty
 	choice        string            // tells these connections from those of other directives, if there are several
 	realms        map[string]string // connections by domains of e-mail addresses
+	userIDs       policy.UserIDs
 	contexts      policy.Contexts
 	organization  policy.Organization
 	rules         policy.Rules
@@ -252,6 +253,10 @@ type Connection struct {
 	// request that comes to another one is refused. Placeholders are resolved when the
 	// configuration is loaded. Required with such a name, and for no other.
 	Allow []string `json:"allow,omitempty"`
+	// UserIDAs shows the ids of the connection's users as those of the connection that
+	// it takes the place of, to the same child tenant. It needs a Strategy that is
+	// `auth0-oidc` or `oidc`. Default: they are shown as they are.
+	UserIDAs *UserIDAs `json:"user_id_as,omitempty"`
 }
 
 // Session sets the limits of a session and its cookie.

@@ -188,7 +188,7 @@ func (h *Handler) resolve() error {
 		errs = append(errs, replace("assertion audience", &h.Assertion.Audience))
 	}
 	for i := range h.Connections {
-		errs = append(errs, h.Connections[i].resolve(replacer, replace))
+		errs = append(errs, h.Connections[i].resolve(replacer, replace), h.Connections[i].UserIDAs.resolve(replace))
 	}
 	for i := range h.Secrets {
 		errs = append(errs, replace("secret", &h.Secrets[i]))
@@ -245,6 +245,7 @@ func (h *Handler) judge() error {
 		named("require", checkRules(h.Require)),
 		named("deny", checkRules(h.Deny)),
 		named("preserve_post", checkPreservePost(h.PreservePost)),
+		named("user_id_as", checkUserIDs(h.Connections)),
 		named("headers", checkHeaders(h.Headers)),
 		named("assertion", checkAssertion(h.Assertion, h.Headers)),
 		named("bearer", checkBearer(h.Bearer, h.Domain, h.ClientID)),
@@ -278,6 +279,9 @@ func (h *Handler) prepare(ctx caddy.Context) error {
 	}
 	if err := h.prepareConnections(); err != nil {
 		return fmt.Errorf("connection: %w", err)
+	}
+	if err := h.prepareUserIDs(); err != nil {
+		return err
 	}
 	if h.contexts, err = policy.NewContexts(h.ACRValues); err != nil {
 		return fmt.Errorf("acr_values: %w", err)

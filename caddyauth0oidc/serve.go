@@ -69,10 +69,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.serveClient(w, r, v, token, next)
 	}
 	if h.readSession(r, v, &v.session) {
-		if err := h.rules.Judge(&v.session.Profile); err != nil {
+		p := h.shown(&v.session.Profile)
+		if err := h.rules.Judge(p); err != nil {
 			return h.forbid(w, r, v, err)
 		}
-		h.publish(r, v, &v.session.Profile, v.session.ID, v.session.Expires(h.limits))
+		h.publish(r, v, p, v.session.ID, v.session.Expires(h.limits))
 		return h.pass(w, r, v, next)
 	}
 	return h.turnAway(w, r, v, next)

@@ -37,6 +37,9 @@ func (h *Handler) siteOf(r *http.Request) *site {
 	if at == nil || at.server != server {
 		at = &place{server: server, sites: locate(server, h)}
 		h.place.Store(at)
+		for _, one := range at.sites {
+			h.warnOfUserIDs(one.site)
+		}
 	}
 	if len(at.sites) > 1 {
 		for _, one := range at.sites {

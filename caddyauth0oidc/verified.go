@@ -31,12 +31,15 @@ type verifiedTokens struct {
 type verifiedToken struct {
 	*tenant.AccessToken
 	profile *profile.Profile
-	id      [16]byte // of its SHA-256
+	shown   *profile.Profile // with the user id that others get to know
+	id      [16]byte         // of its SHA-256
 }
 
-// verify gives what is known of a token for an API with one of the audiences. The
-// errors are those of tenant.VerifyAccessToken.
-func (k *verifiedTokens) verify(ctx context.Context, t *tenant.Tenant, raw string, audiences []string) (*verifiedToken, error) {
+// verify gives what is known of a token for an API with one of the audiences; show is
+// always that of the same directive. The errors are those of tenant.VerifyAccessToken.
+func (k *verifiedTokens) verify(
+	ctx context.Context, t *tenant.Tenant, raw string, audiences []string, show func(*profile.Profile) *profile.Profile,
+) (*verifiedToken, error) {
 	key := sha256.Sum256([]byte(raw))
 	if known := k.find(key); known != nil {
 		current, err := t.JudgeAgain(ctx, known.AccessToken, audiences)
@@ -56,7 +59,7 @@ func (k *verifiedTokens) verify(ctx context.Context, t *tenant.Tenant, raw strin
 		return nil, fmt.Errorf("reading the access token: %w", err)
 	}
 	p.Remember()
-	found := &verifiedToken{token, p, [16]byte(key[:16])}
+	found := &verifiedToken{token, p, show(p), [16]byte(key[:16])}
 	k.keep(key, found)
 	return found, nil
 }
