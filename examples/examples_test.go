@@ -135,6 +135,7 @@ var variants = map[string][]edit{
 	"with a connection for each customer": {
 		without("client_assertion"), without("(label|email_domain)"),
 		{`connection acme-child \{`, "connection {http.request.host.labels.2} {"},
+		{`user_id_as auth0-oidc acme`, "user_id_as auth0-oidc"}, // each under its own name
 	},
 }
 
