@@ -87,10 +87,12 @@ func (t *Tenant) secretsOf(app Application) []Secret {
 
 // prefer remembers which secret works, so that a rotation costs one refused request and not one for each login.
 func (t *Tenant) prefer(app Application, secret Secret) {
-	t.worked.Store(app.ClientID, secret)
-	if secret == app.NextClientSecret {
+	before, _ := t.worked.Swap(app.ClientID, secret)
+	switch {
+	case before == secret: // another login was quicker
+	case secret == app.NextClientSecret:
 		app.warn("the tenant refused the first client secret and accepted the next one; put that in the first place")
-	} else {
+	default:
 		app.warn("the tenant refused the next client secret and accepted the first one")
 	}
 }

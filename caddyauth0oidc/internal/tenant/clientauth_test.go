@@ -236,16 +236,20 @@ func TestManyLoginsDuringARotation(t *testing.T) {
 		r.Body, r.PostForm = io.NopCloser(strings.NewReader(string(body))), must(url.ParseQuery(string(body)))
 		return a.RoundTrip(r)
 	})
-	tn := newTestTenant(t, replay, newClock().Now)
+	tn, app, told := newTestTenant(t, replay, newClock().Now), rotating(), &warnings{}
+	app.Warn = told.add
 	var all sync.WaitGroup
 	for range 20 {
 		all.Go(func() {
-			if _, err := tn.Exchange(t.Context(), rotating(), "c", testVerifier, redirectURI); err != nil {
+			if _, err := tn.Exchange(t.Context(), app, "c", testVerifier, redirectURI); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	all.Wait()
+	if got := told.take(); len(got) != 1 {
+		t.Errorf("warned %q", got)
+	}
 	before := a.hits(tokenPath)
 	if err := exchangeAs(t, tn, rotating()); err != nil || a.hits(tokenPath) != before+1 {
 		t.Errorf("%v, %d requests", err, a.hits(tokenPath)-before)
