@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -35,10 +34,11 @@ type KeyConfig struct {
 	KeyID string
 }
 
-// AssertionKey signs client assertions (RFC 7523 section 2.2, OpenID Connect Core 1.0 section 9). It reads its file again when that
+// AssertionKey signs the client assertions of one application at one tenant (RFC 7523 section 2.2, OpenID Connect Core 1.0 section 9). It reads its file again when that
 // has changed. It is safe for concurrent use.
 type AssertionKey struct {
-	config KeyConfig
+	config           KeyConfig
+	issuer, clientID string
 
 	mu      sync.Mutex
 	signer  jose.Signer // the last good one
@@ -51,30 +51,26 @@ func (k *AssertionKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, re
 
 // fileState is by what a changed file is known. The zero value is that of a file that cannot be looked at.
 type fileState struct {
-	modified time.Time
-	size     int64
+	modified, size int64
 }
 
 // NewAssertionKey reads the key and tries it: an error says why no assertion of the application would be accepted, and shows nothing
 // of the file.
 func NewAssertionKey(c KeyConfig, issuer, clientID string) (*AssertionKey, error) {
-	k := &AssertionKey{config: c}
+	k := &AssertionKey{config: c, issuer: issuer, clientID: clientID}
 	if err := k.reload(k.look()); err != nil {
-		return nil, err
-	}
-	if _, err := k.sign(k.signer, issuer, clientID, time.Time{}, strings.Repeat("x", 22)); err != nil {
 		return nil, err
 	}
 	return k, nil
 }
 
 // assert makes an assertion that is good for one request, because its jti is (RFC 7523 section 3).
-func (k *AssertionKey) assert(issuer string, app Application, now time.Time, random io.Reader) (Secret, error) {
+func (k *AssertionKey) assert(app Application, now time.Time, random io.Reader) (Secret, error) {
 	var id [16]byte
 	if _, err := io.ReadFull(random, id[:]); err != nil {
 		return "", errRandom
 	}
-	return k.sign(k.current(app), issuer, app.ClientID, now, base64.RawURLEncoding.EncodeToString(id[:]))
+	return k.sign(k.current(app), now, id)
 }
 
 // current gives the signer of the file as it is now, or the last good one.
@@ -97,7 +93,7 @@ func (k *AssertionKey) look() fileState {
 	if err != nil {
 		return fileState{}
 	}
-	return fileState{info.ModTime(), info.Size()}
+	return fileState{info.ModTime().UnixNano(), info.Size()}
 }
 
 // reload reads the file, whose state was looked at before: one that is replaced meanwhile is read again next time.
@@ -122,6 +118,9 @@ func (k *AssertionKey) reload(state fileState) error {
 	if err != nil {
 		return errors.New("the key cannot sign; make another one")
 	}
+	if _, err := k.sign(signer, time.Time{}, [16]byte{}); err != nil {
+		return err
+	}
 	k.signer, k.read, k.refused = signer, state, nil
 	return nil
 }
@@ -136,9 +135,9 @@ type assertionClaims struct {
 	Expiry   *jwt.NumericDate `json:"exp"`
 }
 
-func (k *AssertionKey) sign(signer jose.Signer, issuer, clientID string, now time.Time, id string) (Secret, error) {
+func (k *AssertionKey) sign(signer jose.Signer, now time.Time, id [16]byte) (Secret, error) {
 	signed, err := jwt.Signed(signer).Claims(assertionClaims{
-		Issuer: clientID, Subject: clientID, Audience: issuer, ID: id,
+		Issuer: k.clientID, Subject: k.clientID, Audience: k.issuer, ID: base64.RawURLEncoding.EncodeToString(id[:]),
 		IssuedAt: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(assertionLife)),
 	}).Serialize()
 	switch {

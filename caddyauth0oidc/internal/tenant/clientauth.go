@@ -141,7 +141,7 @@ func (t *Tenant) authenticated(ctx context.Context, app Application, secret Secr
 	form, basic := maps.Clone(c.form), false
 	switch {
 	case app.Key != nil:
-		assertion, err := app.Key.assert(t.issuer, app, t.now(), t.random)
+		assertion, err := app.Key.assert(app, t.now(), t.random)
 		if err != nil {
 			return nil, &UnavailableError{Doing: c.doing, RetryAfter: minRetryAfter, Err: err}
 		}

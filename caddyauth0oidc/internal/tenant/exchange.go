@@ -30,18 +30,15 @@ type Tokens struct {
 // code is good for one, and what became of it is unknown after a failure. The error is an *UnavailableError, a *RefusedError or an
 // *InvalidTokenError.
 func (t *Tenant) Exchange(ctx context.Context, app Application, code, verifier, redirectURI string) (*Tokens, error) {
-	asked := call{doing: exchanging, throttledUntil: &t.throttledUntil, form: url.Values{
-		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirectURI}, "code_verifier": {verifier},
-	}}
-	if err := t.throttled(asked); err != nil {
-		return nil, err
-	}
 	md, err := t.Metadata(ctx)
 	if err != nil {
 		return nil, err
 	}
-	asked.endpoint = md.TokenEndpoint
-	got, err := t.send(ctx, app, asked)
+	got, err := t.send(ctx, app, call{
+		doing: exchanging, endpoint: md.TokenEndpoint, throttledUntil: &t.throttledUntil, form: url.Values{
+			"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirectURI}, "code_verifier": {verifier},
+		},
+	})
 	if err != nil {
 		return nil, err
 	}
