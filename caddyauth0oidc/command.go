@@ -2,6 +2,7 @@ package caddyauth0oidc
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -75,8 +76,13 @@ func commandRun(run commandFunc) func(*cobra.Command, []string) error {
 	return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
-		context.AfterFunc(ctx, stop)
-		return run(ctx, processSurroundings())
+		s := processSurroundings()
+		told := context.AfterFunc(ctx, func() {
+			stop()
+			_, _ = fmt.Fprintln(s.err, "interrupted: what was done is taken back; once more ends this at once")
+		})
+		defer told()
+		return run(ctx, s)
 	})
 }
 

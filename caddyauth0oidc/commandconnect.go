@@ -214,7 +214,11 @@ func (c *connect) finish(plan *management.Plan, outcome management.Outcome) (int
 	return exitDone, nil
 }
 
-func (c *connect) say(text string) { _, _ = fmt.Fprintln(c.err, text) }
+func (c *connect) say(text string) {
+	for line := range strings.Lines(text + "\n") {
+		_, _ = fmt.Fprintln(c.err, visible(strings.TrimSuffix(line, "\n")))
+	}
+}
 
 // limited is told to the operator while a rate limit is waited for.
 func (c *connect) limited(doing string, d time.Duration) {

@@ -2,9 +2,11 @@ package caddyauth0oidc
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -243,4 +245,52 @@ func TestConnectSaysWhichTenantIsOutOfReach(t *testing.T) {
 		t.Errorf("%d %+v", code, report)
 	}
 	w.assertEmpty()
+}
+
+// Auth0's validation may quote what it refuses.
+func TestConnectTakesTheSecretOutOfAuth0sWords(t *testing.T) {
+	w := newConnectWorld(t)
+	w.master.Configure(func(s *auth0sim.Settings) {
+		s.Intercept = func(rw http.ResponseWriter, r *http.Request) bool {
+			refused := r.Method == http.MethodPost && r.URL.Path == "/api/v2/connections"
+			if refused {
+				var body struct {
+					Options map[string]any `json:"options"`
+				}
+				_ = json.NewDecoder(r.Body).Decode(&body)
+				rw.WriteHeader(http.StatusBadRequest)
+				_ = json.NewEncoder(rw).Encode(map[string]any{
+					"statusCode": 400, "error": "Bad Request", "message": fmt.Sprintf("Payload validation error: %v", body.Options["client_secret"]),
+				})
+			}
+			return refused
+		}
+	})
+	var secret string
+	w.writes(func(n int, _ *http.Request) error {
+		if n == 1 {
+			secret = w.clients(w.child)[0]["client_secret"].(string)
+		}
+		return nil
+	})
+	code, report := w.connect(everything("--yes", "--json")...)
+	if code != exitFailed || !strings.Contains(report.Error, "Payload validation error: [secret]") || strings.Contains(w.out.String()+w.err.String(), secret) {
+		t.Errorf("%d %+v", code, report)
+	}
+}
+
+func TestConnectGoesOnWithAnApplicationThatItMayNotRead(t *testing.T) {
+	w := newConnectWorld(t)
+	app := w.master.AddApplication(auth0sim.Application{Name: "By hand", Callbacks: []string{connectSite + "/auth/callback"}})
+	w.grant([]string{"create:connections", "read:connections", "update:connections"}, connectChildScopes)
+	code, report := w.connect(everything("--client-id", app.ClientID, "--yes", "--env-file", filepath.Join(t.TempDir(), "site.env"))...)
+	if code != exitDone || len(report.Outcomes.Done) != 4 || len(report.Warnings) != 1 || !strings.Contains(report.Warnings[0], "read:client_keys") {
+		t.Errorf("%d %+v", code, report)
+	}
+	if !strings.Contains(w.out.String(), "by hand  master: application") || !strings.Contains(w.out.String(), "scope read:clients") {
+		t.Errorf("nobody is told:\n%s", w.out.String())
+	}
+	if end := w.login(); end.Query().Get("code") == "" {
+		t.Errorf("the login ended at %s", end)
+	}
 }

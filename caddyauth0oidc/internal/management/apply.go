@@ -115,7 +115,7 @@ func (r *run) changed(err error, u undo) error {
 func (r *run) createApplication(ctx context.Context, s Step) error {
 	t := r.tenant(s)
 	made, err := t.createApplication(ctx, s.body)
-	err = r.changed(err, undo{what: "delete " + s.describe() + idText(made.ID()), run: func(ctx context.Context) error {
+	err = r.changed(err, undo{what: "delete " + s.describe() + madeText(made.ID()), run: func(ctx context.Context) error {
 		return t.deleteMade(ctx, made.ID(), s.Name)
 	}})
 	switch {
@@ -167,7 +167,7 @@ func (r *run) createConnection(ctx context.Context, s Step) error {
 	made, err := r.master.createConnection(ctx, map[string]any{
 		"name": r.desired.Connection, "strategy": r.desired.Strategy, "options": options,
 	})
-	err = r.changed(err, undo{what: "delete " + s.describe() + idText(made.ID), run: func(ctx context.Context) error {
+	err = r.changed(err, undo{what: "delete " + s.describe() + madeText(made.ID), run: func(ctx context.Context) error {
 		return r.deleteConnection(ctx, made.ID, id)
 	}})
 	if err == nil && made.ID == "" {
@@ -255,9 +255,12 @@ func reason(err error) string {
 	return err.Error()
 }
 
-func idText(id string) string {
+func idText(id string) string { return " (" + id + ")" }
+
+// madeText is for what may have been created without an answer.
+func madeText(id string) string {
 	if id == "" {
-		return ""
+		return ", if it is there"
 	}
-	return " (" + id + ")"
+	return idText(id)
 }

@@ -292,3 +292,14 @@ func TestDesiredIsJudged(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestMessagesHaveNoPartOfTheSecret(t *testing.T) {
+	o := operation{send: map[string]any{"options": map[string]any{"client_secret": storedSecret}}}
+	if got := o.withoutSecret("refused: " + storedSecret + "!"); got != "refused: [secret]!" {
+		t.Errorf("got %q", got)
+	}
+	cut := printable(strings.Repeat("x", maxMessage-10) + storedSecret)
+	if got := o.withoutSecret(cut); strings.Contains(got, storedSecret[:2]) {
+		t.Errorf("got %q", got)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/auth0/go-auth0/management"
@@ -74,7 +75,7 @@ func (t Tenant) do(ctx context.Context, o operation) error {
 		err := t.once(ctx, o)
 		var limited *Error
 		if errors.As(err, &limited) {
-			limited.Tenant = t.Name
+			limited.Tenant, limited.Message = t.Name, o.withoutSecret(limited.Message)
 		}
 		if limited == nil || limited.Status != http.StatusTooManyRequests || try == maxTries || limited.RetryAfter > maxWait {
 			return err
@@ -87,6 +88,21 @@ func (t Tenant) do(ctx context.Context, o operation) error {
 			return &Error{Tenant: t.Name, Doing: o.doing, Err: err}
 		}
 	}
+}
+
+// withoutSecret takes out of a message what it may quote of the body.
+func (o operation) withoutSecret(message string) string {
+	body, _ := o.send.(map[string]any)
+	options, _ := body["options"].(map[string]any)
+	secret, _ := options[optionSecret].(string)
+	if secret == "" {
+		return message
+	}
+	message = strings.ReplaceAll(message, secret, secretShown)
+	for n := len(secret) - 1; n > 0 && len(message) == maxMessage; n-- { // messages are cut, and so may the secret be
+		message = strings.TrimSuffix(message, secret[:n])
+	}
+	return message
 }
 
 func (t Tenant) once(ctx context.Context, o operation) error {
