@@ -50,6 +50,9 @@ func (t *Tenant) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 	if s.IssParameter {
 		doc["authorization_response_iss_parameter_supported"] = true
 	}
+	if s.TamperDiscovery != nil {
+		s.TamperDiscovery(doc)
+	}
 	writeJSON(w, http.StatusOK, doc)
 }
 

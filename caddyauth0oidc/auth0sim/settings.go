@@ -85,6 +85,8 @@ type Settings struct {
 	// Intercept, if not nil, sees each request first; when it returns true, it has answered. A test can script any
 	// endpoint with it: failures, slow answers, answers that are not what they should be.
 	Intercept func(w http.ResponseWriter, r *http.Request) bool
+	// TamperDiscovery, if not nil, changes the discovery document.
+	TamperDiscovery func(document map[string]any)
 	// TamperIDToken, if not nil, changes header and claims of an ID token before it is signed. The alg of the header
 	// decides how: RS256, PS256, ES256, HS256, or none for an empty signature.
 	TamperIDToken func(header, claims map[string]any)
@@ -94,6 +96,11 @@ type Settings struct {
 	TamperTokenResponse func(body map[string]any)
 	// TamperUserInfo, if not nil, changes the JSON answer of /userinfo.
 	TamperUserInfo func(body map[string]any)
+	// SignUserInfo, if not nil, makes the answer of /userinfo a JWT (application/jwt) with iss and aud, and changes its
+	// header and claims before it is signed. Auth0 signs no such answers; other providers do.
+	SignUserInfo func(header, claims map[string]any)
+	// UserInfoType, if not empty, is the content type of a good answer of /userinfo, whatever it holds.
+	UserInfoType string
 	// SignWithForeignKey signs with a key that is not in the key set, under the kid of the current one.
 	SignWithForeignKey bool
 	// HMACKey replaces the client secret as the key of HS256, for attacks that confuse algorithms.

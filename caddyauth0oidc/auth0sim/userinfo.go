@@ -1,6 +1,8 @@
 package auth0sim
 
 import (
+	"encoding/json"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -30,7 +32,30 @@ func (t *Tenant) serveUserInfo(w http.ResponseWriter, r *http.Request) {
 		s.TamperUserInfo(body)
 	}
 	noStore(w)
+	if s.SignUserInfo != nil || s.UserInfoType != "" {
+		t.writeUserInfo(w, app, s, body)
+		return
+	}
 	writeJSON(w, http.StatusOK, body)
+}
+
+// writeUserInfo answers as Auth0 does not, but others do, or attackers.
+func (t *Tenant) writeUserInfo(w http.ResponseWriter, app Application, s Settings, body map[string]any) {
+	mediaType, text := "application/json", ""
+	if s.SignUserInfo == nil {
+		raw, _ := json.Marshal(body) // which was JSON, or is a test's own
+		text = string(raw)
+	} else {
+		header := map[string]any{"alg": s.SigningAlg, "kid": t.ring(s.SigningAlg).current.kid}
+		body["iss"], body["aud"] = t.Issuer(), app.ClientID
+		s.SignUserInfo(header, body)
+		mediaType, text = "application/jwt", t.sign(header, body, []byte(app.ClientSecret))
+	}
+	if s.UserInfoType != "" {
+		mediaType = s.UserInfoType
+	}
+	w.Header().Set("Content-Type", mediaType)
+	_, _ = io.WriteString(w, text)
 }
 
 // withoutTokens is what everybody may see of the identities; identity providers' tokens need a scope of their own.
