@@ -14,10 +14,11 @@ import (
 
 // What was being done when the tenant was not available; the first words of the error texts.
 const (
-	discovering  = "discovering the tenant"
-	fetchingKeys = "fetching the signing keys of the tenant"
-	exchanging   = "exchanging the code"
-	pushing      = "pushing the authorization request"
+	discovering    = "discovering the tenant"
+	fetchingKeys   = "fetching the signing keys of the tenant"
+	exchanging     = "exchanging the code"
+	pushing        = "pushing the authorization request"
+	askingUserinfo = "asking for the userinfo"
 )
 
 var (
@@ -32,6 +33,7 @@ var (
 	errPushed         = errors.New("the answer is not a reference to the request")
 	errRandom         = errors.New("no random bytes were to be had")
 	errSigning        = errors.New("the client assertion could not be signed")
+	errNoUserinfo     = errors.New("the tenant has no userinfo endpoint")
 	errThrottled      = errors.New("the tenant asked to wait")
 	errPanic          = errors.New("the answer could not be handled")
 	errUntrusted      = errors.New("the certificate is not signed by a trusted authority")
