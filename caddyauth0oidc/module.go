@@ -86,6 +86,10 @@ type Handler struct {
 	// Placeholders are resolved when the configuration is loaded. Default: none.
 	Audience string `json:"audience,omitempty"`
 
+	// Profile says where the claims of the user's profile come from. Default: the ID
+	// token alone.
+	Profile *Profile `json:"profile,omitempty"`
+
 	// AuthorizeParams are added to every authorization request, such as
 	// `ui_locales`. Parameters of the protocol cannot be set. Placeholders are
 	// resolved when the configuration is loaded.

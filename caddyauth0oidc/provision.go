@@ -67,6 +67,7 @@ func (h *Handler) warn() {
 	}
 	h.Headers.warn(h.logger)
 	h.Bearer.warn(h.logger, h.Deny)
+	h.Profile.warn(h.logger, h.Deny)
 	h.Assertion.warn(h.logger, h.BaseURLs)
 }
 
@@ -117,6 +118,7 @@ func (h *Handler) fillDefaults() {
 	h.Session = orNew(h.Session)
 	h.Session.Cookie = orNew(h.Session.Cookie)
 	h.Headers = orNew(h.Headers)
+	h.Profile = orNew(h.Profile)
 	h.Logout = orNew(h.Logout)
 	if len(h.Scopes) == 0 {
 		h.Scopes = []string{"openid", "profile", "email"}
@@ -129,6 +131,7 @@ func (h *Handler) fillDefaults() {
 	}
 	orDuration(&h.Session.Idle, 24*time.Hour)
 	orDuration(&h.Session.Absolute, 72*time.Hour)
+	orText(&h.Profile.Source, sourceIDToken)
 	orText(&h.Session.Cookie.Name, defaultCookieName)
 	orText(&h.Session.Cookie.SameSite, "lax")
 	orText(&h.Unauthenticated, modeAuto)
@@ -234,6 +237,7 @@ func (h *Handler) judge() error {
 		named("connection", checkConnections(h.Connections)),
 		named("scopes", checkScopes(h.Scopes)),
 		named("par", checkPAR(h.PAR)),
+		named("profile", checkProfile(h.Profile)),
 		named("allow_params", each(checkAuthorizeParam)(h.AllowParams)),
 		named("authorize_param", each(checkFixedParam)(slices.Sorted(maps.Keys(h.AuthorizeParams)))),
 		named("session", checkLimits(time.Duration(h.Session.Idle), time.Duration(h.Session.Absolute))),
