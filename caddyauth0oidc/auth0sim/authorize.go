@@ -236,8 +236,12 @@ func (t *Tenant) deliver(w http.ResponseWriter, r *http.Request, tx *transaction
 	if tx.state != "" {
 		answer.Set("state", tx.state)
 	}
-	if t.settings().IssParameter {
+	s := t.settings()
+	if s.IssParameter {
 		answer.Set("iss", t.Issuer())
+	}
+	if s.TamperCallback != nil {
+		s.TamperCallback(answer)
 	}
 	if tx.responseMode == "form_post" {
 		t.formPostPage(w, tx.redirectURI, answer)

@@ -155,6 +155,9 @@ func (t *Tenant) serveKeys(w http.ResponseWriter, _ *http.Request) {
 			Certificates: []*x509.Certificate{k.cert}, CertificateThumbprintSHA1: sum[:],
 		})
 	}
+	if s.TamperKeys != nil {
+		s.TamperKeys(&set)
+	}
 	w.Header().Set("Cache-Control", "public, max-age=15, stale-while-revalidate=15, stale-if-error=86400")
 	writeJSON(w, http.StatusOK, set)
 }

@@ -2,7 +2,10 @@ package auth0sim
 
 import (
 	"net/http"
+	"net/url"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 // Settings are the knobs of a tenant. Set the fields before the tenant is used, or at run time through
@@ -87,6 +90,10 @@ type Settings struct {
 	Intercept func(w http.ResponseWriter, r *http.Request) bool
 	// TamperDiscovery, if not nil, changes the discovery document.
 	TamperDiscovery func(document map[string]any)
+	// TamperKeys, if not nil, changes the key set.
+	TamperKeys func(set *jose.JSONWebKeySet)
+	// TamperCallback, if not nil, changes the parameters that a callback receives, in whatever response mode.
+	TamperCallback func(parameters url.Values)
 	// TamperIDToken, if not nil, changes header and claims of an ID token before it is signed. The alg of the header
 	// decides how: RS256, PS256, ES256, HS256, or none for an empty signature.
 	TamperIDToken func(header, claims map[string]any)
