@@ -110,7 +110,7 @@ func failingUserinfo(status int) func(w *world) {
 }
 
 // A login does not go on without what it was configured to know.
-func TestFAULT_09_LoginStopsWhenUserinfoCannotBeAsked(t *testing.T) {
+func TestFAULT_04_FAULT_05_LoginStopsWhenUserinfoCannotBeAsked(t *testing.T) {
 	t.Parallel()
 	for name, fail := range outages {
 		t.Run(name, func(t *testing.T) {
@@ -141,7 +141,7 @@ func TestFAULT_09_LoginStopsWhenUserinfoCannotBeAsked(t *testing.T) {
 }
 
 // With the fallback it goes on, and the log says so without a word about the user.
-func TestFAULT_09_FallbackToTheIDToken(t *testing.T) {
+func TestFAULT_04_FAULT_05_FallbackToTheIDToken(t *testing.T) {
 	t.Parallel()
 	for name, fail := range outages {
 		t.Run(name, func(t *testing.T) {

@@ -175,7 +175,7 @@ func TestRP_CMP_07_SignedAnswers(t *testing.T) {
 	}
 }
 
-func TestFAULT_09_UserinfoThatCannotBeAsked(t *testing.T) {
+func TestFAULT_04_FAULT_05_FAULT_08_UserinfoThatCannotBeAsked(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		status int
@@ -236,7 +236,7 @@ func TestUserinfoOfOneUserThrottlesNobodyElse(t *testing.T) {
 	}
 }
 
-func TestFAULT_02_UserinfoTimesOutByItself(t *testing.T) {
+func TestFAULT_03_UserinfoTimesOutByItself(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority()
