@@ -34,21 +34,16 @@ func TestASVS_18_ASVS_22_CallbackRefusesTokens(t *testing.T) {
 		return func(s *auth0sim.Settings) { s.TamperTokenResponse = change }
 	}
 	tests := map[string]func(*auth0sim.Settings){
-		"RP-BAS-02 foreign issuer":             claim("iss", "https://evil.test/"),
 		"OIDC-06 issuer without its slash":     claim("iss", "http://master.localhost"),
 		"RP-BAS-03 CVE-LIB-10 no sub":          claim("sub", nil),
 		"OIDC-22 empty sub":                    claim("sub", ""),
 		"TOK-10 sub is a number":               claim("sub", 7),
-		"RP-BAS-04 foreign audience":           claim("aud", "another"),
-		"RP-CMP-01 no audience":                claim("aud", nil),
 		"RP-FAPI-09 CVE-LIB-10 extra audience": claim("aud", []string{"CLIENT", "stranger"}),
 		"RP-BAS-05 CVE-LIB-10 no iat":          claim("iat", nil),
 		"CVE-LIB-10 iat years ahead":           claim("iat", now.Add(3*365*24*time.Hour).Unix()),
 		"OIDC-13 iat an hour ago":              claim("iat", now.Add(-time.Hour).Unix()),
-		"RP-FAPI-14 no exp":                    claim("exp", nil),
 		"OIDC-12 expired":                      claim("exp", now.Add(-2*time.Minute).Unix()),
 		"CVE-MAO-21 exp 1e300":                 claim("exp", 1e300),
-		"RP-BAS-12 foreign nonce":              claim("nonce", "another"),
 		"RP-FAPI-16 CVE-LIB-10 no nonce":       claim("nonce", nil),
 		"OIDC-14 nonce is a list":              claim("nonce", []string{"x"}),
 		"OIDC-08 CVE-LIB-10 foreign azp":       claim("azp", "another"),
@@ -181,23 +176,6 @@ func TestOddAnswersOfTheTenant(t *testing.T) {
 				t.Errorf("%s from %s: %+v", name, path, page)
 			}
 		}
-	}
-}
-
-// A discovery document of another issuer stops everything (RP-CFG-03).
-func TestRP_CFG_03_DiscoveryOfAnotherIssuer(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.pair.Master.Intercept = func(rw http.ResponseWriter, r *http.Request) bool {
-		if r.URL.Path != "/.well-known/openid-configuration" {
-			return false
-		}
-		rw.Header().Set("Content-Type", "application/json")
-		_, _ = rw.Write([]byte(`{"issuer":"https://evil.test/","authorization_endpoint":"https://evil.test/authorize","token_endpoint":"https://evil.test/token","jwks_uri":"https://evil.test/keys","response_types_supported":["code"],"id_token_signing_alg_values_supported":["RS256"]}`))
-		return true
-	}
-	if page := w.step(w.browser(), w.base+"/home"); page.Status != http.StatusServiceUnavailable || page.Location() != "" {
-		t.Errorf("%d %s", page.Status, page.Location())
 	}
 }
 

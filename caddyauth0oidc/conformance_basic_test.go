@@ -1,0 +1,219 @@
+package caddyauth0oidc
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// oidcc-client-basic-certification-test-plan. The provider is asked for userinfo, as
+// the suite wants it; what is refused before is refused without.
+func TestConformanceBasicPlan(t *testing.T) {
+	t.Parallel()
+	runConformance(t, []conformanceModule{
+		{name: "RP-BAS-01_oidcc-client-test"},
+		{name: "RP-BAS-02_oidcc-client-test-invalid-iss", provider: claim("iss", "https://evil.test/"), want: conformanceRefusedAtToken},
+		{name: "RP-BAS-03_oidcc-client-test-missing-sub", provider: claim("sub", nil), want: conformanceRefusedAtToken},
+		{name: "RP-BAS-04_oidcc-client-test-invalid-aud", provider: claim("aud", "another"), want: conformanceRefusedAtToken},
+		{name: "RP-BAS-05_oidcc-client-test-missing-iat", provider: claim("iat", nil), want: conformanceRefusedAtToken},
+		{
+			name: "RP-BAS-06_oidcc-client-test-kid-absent-single-jwks",
+			provider: func(w *world) {
+				heading("kid", nil)(w)
+				w.pair.Master.TamperKeys = func(set *jose.JSONWebKeySet) {
+					set.Keys = set.Keys[:1]
+					set.Keys[0].KeyID = ""
+				}
+			},
+		},
+		{
+			name: "RP-BAS-07_oidcc-client-test-kid-absent-multiple-jwks", // each key that fits is tried
+			provider: func(w *world) {
+				heading("kid", nil)(w)
+				w.pair.Master.TamperKeys = func(set *jose.JSONWebKeySet) { set.Keys[0], set.Keys[1] = set.Keys[1], set.Keys[0] }
+			},
+		},
+		{name: "RP-BAS-08_oidcc-client-test-idtoken-sig-rs256", provider: heading("alg", "RS256")},
+		{name: "RP-BAS-09_oidcc-client-test-idtoken-sig-none", provider: heading("alg", "none"), want: conformanceRefusedAtToken},
+		{
+			name:     "RP-BAS-10_oidcc-client-test-invalid-sig-rs256",
+			provider: func(w *world) { w.pair.Master.SignWithForeignKey = true }, want: conformanceRefusedAtToken,
+		},
+		{
+			name: "RP-BAS-11_oidcc-client-test-userinfo-invalid-sub",
+			provider: func(w *world) {
+				w.pair.Master.TamperUserInfo = func(body map[string]any) { body["sub"] = body["sub"].(string) + "x" }
+			},
+			want: conformanceRefusedAtUserinfo,
+		},
+		{name: "RP-BAS-12_oidcc-client-test-nonce-invalid", provider: claim("nonce", "another"), want: conformanceRefusedAtToken},
+		{
+			name:     "RP-BAS-13_oidcc-client-test-scope-userinfo-claims",
+			settings: "scopes openid profile email phone address\nheaders {\nX-Phone phone_number\nX-City address.locality\n}",
+			provider: func(w *world) {
+				w.pair.Master.Configure(withShortIDToken)
+				w.pair.Master.TamperUserInfo = func(body map[string]any) {
+					body["phone_number"], body["address"] = "+1 555 0100", map[string]any{"locality": "Wien"}
+				}
+			},
+			also: func(r *conformanceRun) {
+				if scope := r.to("/authorize")[0].query.Get("scope"); scope != "openid profile email phone address" {
+					r.Errorf("the scope is %q", scope)
+				}
+				assertOnlyOurs(r.T, r.seen[0], map[string]string{"X-Auth0-Nickname": "user-in-child", "X-Phone": "+1 555 0100", "X-City": "Wien"})
+			},
+		},
+	})
+}
+
+// How the application authenticates has modules of its own.
+func TestConformanceClientAuthentication(t *testing.T) {
+	t.Parallel()
+	for _, variant := range conformanceVariants {
+		t.Run(variant.module, func(t *testing.T) {
+			t.Parallel()
+			r := variant.run(t, conformanceModule{})
+			if tokens := r.to("/oauth/token"); len(tokens) != 1 || !variant.proves(r.pair.App, tokens[0]) {
+				t.Error("the application authenticates in another way")
+			}
+		})
+	}
+}
+
+// oidcc-client-config-certification-test-plan.
+func TestConformanceConfigPlan(t *testing.T) {
+	t.Parallel()
+	runConformance(t, []conformanceModule{
+		{
+			name:     "RP-CFG-01_oidcc-client-test-discovery-openid-config",
+			provider: moved("authorization_endpoint", "token_endpoint", "userinfo_endpoint"),
+		},
+		{name: "RP-CFG-02_oidcc-client-test-discovery-jwks-uri-keys", provider: moved("jwks_uri")},
+		{
+			name:     "RP-CFG-03_oidcc-client-test-discovery-issuer-mismatch",
+			provider: discovering(fromEvil), want: conformanceRefusedBeforehand,
+		},
+		{name: "RP-CFG-04_oidcc-client-test-idtoken-sig-none", provider: heading("alg", "none"), want: conformanceRefusedAtToken},
+		{
+			name: "RP-CFG-05_oidcc-client-test-signing-key-rotation-just-before-signing",
+			provider: func(w *world) {
+				w.signIn(w.browser(), "/home", w.pair.User)
+				w.pair.Master.Intercept = func(_ http.ResponseWriter, r *http.Request) bool {
+					if r.URL.Path == "/oauth/token" {
+						rotateTwice(w)
+					}
+					return false
+				}
+			},
+			also: keysOnceMore,
+		},
+		{
+			name: "RP-CFG-06_oidcc-client-test-signing-key-rotation",
+			provider: func(w *world) {
+				w.signIn(w.browser(), "/home", w.pair.User)
+				rotateTwice(w)
+			},
+			also: keysOnceMore,
+		},
+	})
+}
+
+// fromEvil makes the metadata another issuer's.
+func fromEvil(document map[string]any) {
+	document["issuer"], document["authorization_endpoint"] = "https://evil.test/", "https://evil.test/authorize"
+}
+
+// elsewhere begins the paths of endpoints that have moved.
+const elsewhere = "/elsewhere"
+
+// usualPaths are where Auth0's endpoints are.
+var usualPaths = map[string]string{
+	"authorization_endpoint": "/authorize", "token_endpoint": "/oauth/token", "userinfo_endpoint": "/userinfo", "jwks_uri": "/.well-known/jwks.json",
+}
+
+// moved serves endpoints at other paths than usual, and nothing at the usual ones.
+func moved(endpoints ...string) func(*world) {
+	return func(w *world) {
+		w.pair.Master.TamperDiscovery = func(document map[string]any) {
+			for _, name := range endpoints {
+				document[name] = w.pair.Master.Issuer() + strings.TrimPrefix(elsewhere+usualPaths[name], "/")
+			}
+		}
+		w.pair.Master.Intercept = func(rw http.ResponseWriter, r *http.Request) bool {
+			for _, name := range endpoints {
+				if r.URL.Path == usualPaths[name] {
+					http.NotFound(rw, r)
+					return true
+				}
+			}
+			r.URL.Path = strings.TrimPrefix(r.URL.Path, elsewhere)
+			return false
+		}
+	}
+}
+
+// rotateTwice signs with a key that nobody has seen: the next one is published early.
+func rotateTwice(w *world) {
+	w.pair.Master.RotateKeys()
+	w.pair.Master.RotateKeys()
+}
+
+func keysOnceMore(r *conformanceRun) {
+	r.Helper()
+	if n := len(r.to("/.well-known/jwks.json")); n != 1 {
+		r.Errorf("the keys were fetched %d times after the rotation", n)
+	}
+}
+
+// oidcc-client-rp-initiated-logout-rp-basic.
+func TestConformanceLogoutPlan(t *testing.T) {
+	t.Parallel()
+	modules := []conformanceModule{{name: "RP-RIL-01_oidcc-client-test-rp-init-logout", also: signsOut}}
+	for name, query := range map[string]string{
+		"RP-RIL-02_oidcc-client-test-rp-init-logout-other-state": "?state=another%22%3E%3Cscript%3E",
+		"RP-RIL-03_oidcc-client-test-rp-init-logout-no-state":    "",
+	} {
+		modules = append(modules, conformanceModule{name: name, provider: returning(query), also: signsOut})
+	}
+	for i := range modules {
+		modules[i].settings = "logout {\nhint id_token\n}"
+	}
+	runConformance(t, modules)
+}
+
+// returning brings the browser back from the end session endpoint with that query.
+func returning(query string) func(*world) {
+	return func(w *world) {
+		w.pair.Master.Intercept = func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path != "/oidc/logout" {
+				return false
+			}
+			http.Redirect(rw, r, r.URL.Query().Get("post_logout_redirect_uri")+query, http.StatusFound)
+			return true
+		}
+	}
+}
+
+func signsOut(r *conformanceRun) {
+	r.Helper()
+	page, err := r.page.Click("/auth/logout")
+	if err != nil {
+		r.Fatal(err)
+	}
+	asked := r.to("/oidc/logout")
+	if len(asked) != 1 || len(strings.Split(asked[0].query.Get("id_token_hint"), ".")) != 3 || asked[0].query.Get("post_logout_redirect_uri") != r.base+"/" {
+		r.Fatalf("the end session endpoint got %v", asked)
+	}
+	if page.URL.Host != "app.example.test" || page.URL.Path != "/" || page.Status != http.StatusUnauthorized || !strings.Contains(page.Body, codeSignedOut) {
+		r.Errorf("ended at %d %s\n%s", page.Status, page.URL, page.Body)
+	}
+	if sessionCookie(r.world, r.browser) != "" || len(r.app.take()) != 0 {
+		r.Error("somebody is signed in still")
+	}
+	assertSafePage(r.T, page)
+	if strings.Contains(page.Body, "<script") {
+		r.Errorf("the state is in the page as it came: %s", page.Body)
+	}
+}

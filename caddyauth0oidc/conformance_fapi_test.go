@@ -1,0 +1,96 @@
+package caddyauth0oidc
+
+import (
+	"net/url"
+	"testing"
+	"time"
+)
+
+// fapi begins the names of the modules of fapi2-security-profile-final-client-test-plan.
+const fapi = "fapi2-security-profile-final-client-test-"
+
+// The modules of that plan that need neither PAR nor tokens which are bound to a key.
+func TestConformanceFAPIPlan(t *testing.T) {
+	t.Parallel()
+	runConformance(t, []conformanceModule{
+		{name: "RP-FAPI-03_" + fapi + "discovery-issuer-mismatch", provider: discovering(fromEvil), want: conformanceRefusedBeforehand},
+		{name: "RP-FAPI-04_" + fapi + "ensure-authorization-response-with-invalid-state-fails", provider: parameter("state", "another"), want: conformanceRefusedAtCallback},
+		{name: "RP-FAPI-05_" + fapi + "ensure-authorization-response-with-invalid-missing-state-fails", provider: parameter("state", ""), want: conformanceRefusedAtCallback},
+		{name: "RP-FAPI-06_" + fapi + "invalid-authorization-response-iss", provider: announcing(parameter("iss", "https://evil.test/")), want: conformanceRefusedAtCallback},
+		{name: "RP-FAPI-07_" + fapi + "remove-authorization-response-iss", provider: announcing(parameter("iss", "")), want: conformanceRefusedAtCallback},
+		{name: "RP-FAPI-08_" + fapi + "invalid-aud", provider: claim("aud", "another"), want: conformanceRefusedAtToken},
+		{name: "RP-FAPI-09_" + fapi + "invalid-secondary-aud", provider: audiences("stranger"), want: conformanceRefusedAtToken},
+		{name: "RP-FAPI-10_" + fapi + "valid-aud-as-array", provider: audiences()},
+		{name: "RP-FAPI-11_" + fapi + "invalid-missing-aud", provider: claim("aud", nil), want: conformanceRefusedAtToken},
+		{name: "RP-FAPI-12_" + fapi + "invalid-missing-iss", provider: claim("iss", nil), want: conformanceRefusedAtToken},
+		{name: "RP-FAPI-13_" + fapi + "invalid-iss", provider: claim("iss", "https://evil.test/"), want: conformanceRefusedAtToken},
+		{name: "RP-FAPI-14_" + fapi + "invalid-missing-exp", provider: claim("exp", nil), want: conformanceRefusedAtToken},
+		{name: "RP-FAPI-15_" + fapi + "invalid-expired-exp", provider: expired, want: conformanceRefusedAtToken},
+		{name: "RP-FAPI-16_" + fapi + "invalid-missing-nonce", provider: claim("nonce", nil), want: conformanceRefusedAtToken},
+		{name: "RP-FAPI-17_" + fapi + "invalid-nonce", provider: claim("nonce", "another"), want: conformanceRefusedAtToken},
+		{name: "RP-FAPI-18_" + fapi + "invalid-null-alg", provider: heading("alg", "none"), want: conformanceRefusedAtToken},
+		{name: "RP-FAPI-19_" + fapi + "invalid-alternate-alg", provider: heading("alg", "ES256"), want: conformanceRefusedAtToken},
+		{name: "RP-FAPI-20_" + fapi + "token-endpoint-response-without-expires_in", provider: granting(func(body map[string]any) { delete(body, "expires_in") })},
+		{name: "RP-FAPI-21_" + fapi + "token-type-case-insensitivity", provider: granting(func(body map[string]any) { body["token_type"] = "bEAreR" })},
+		{ // we have no key to prove, in whatever case the type is
+			name:     "RP-FAPI-22_" + fapi + "rs-dpop-auth-scheme-case-insensitivity",
+			provider: granting(func(body map[string]any) { body["token_type"] = "dPoP" }), want: conformanceRefusedAtToken,
+		},
+	})
+}
+
+// The modules of fapi2-message-signing-final-client-test-plan about signed answers to
+// authorization requests: none is asked for, and none is taken.
+func TestConformanceSignedAuthorizationResponsesAreOut(t *testing.T) {
+	t.Parallel()
+	var modules []conformanceModule
+	for name, change := range map[string]func(header, claims map[string]any){
+		"ensure-jarm-signature-is-not-none":  func(header, _ map[string]any) { header["alg"] = "none" },
+		"ensure-jarm-with-expired-exp-fails": func(_, claims map[string]any) { claims["exp"] = 1 },
+		"ensure-jarm-with-invalid-aud-fails": func(_, claims map[string]any) { claims["aud"] = "another" },
+		"ensure-jarm-with-invalid-iss-fails": func(_, claims map[string]any) { claims["iss"] = "https://evil.test/" },
+		"ensure-jarm-with-invalid-sig-fails": func(header, _ map[string]any) { header["alg"] = "HS256" },
+		"ensure-jarm-without-aud-fails":      func(_, claims map[string]any) { delete(claims, "aud") },
+		"ensure-jarm-without-exp-fails":      func(_, claims map[string]any) { delete(claims, "exp") },
+		"ensure-jarm-without-iss-fails":      func(_, claims map[string]any) { delete(claims, "iss") },
+	} {
+		modules = append(modules, conformanceModule{name: "RP-FAPI-24_" + fapi + name, provider: jarm(change), want: conformanceRefusedAtCallback})
+	}
+	modules = append(modules, conformanceModule{
+		name: "RP-FAPI-24_" + fapi + "happy-path", provider: jarm(func(_, _ map[string]any) {}), want: conformanceRefusedAtCallback,
+	})
+	runConformance(t, modules)
+}
+
+// jarm puts the parameters of the callback into a JWT.
+func jarm(change func(header, claims map[string]any)) func(*world) {
+	return func(w *world) {
+		w.pair.Master.TamperCallback = func(parameters url.Values) {
+			header := map[string]any{}
+			claims := map[string]any{"iss": w.pair.Master.Issuer(), "aud": w.pair.App.ClientID, "exp": w.clock.Now().Add(time.Minute).Unix()}
+			for name := range parameters {
+				claims[name] = parameters.Get(name)
+				parameters.Del(name)
+			}
+			change(header, claims)
+			parameters.Set("response", w.pair.Master.SignJWT(header, claims))
+		}
+	}
+}
+
+// announcing has the provider say that callbacks have iss (RFC 9207), and then do
+// something else.
+func announcing(then func(*world)) func(*world) {
+	return func(w *world) {
+		w.pair.Master.IssParameter = true
+		then(w)
+	}
+}
+
+func audiences(others ...string) func(*world) {
+	return func(w *world) { claim("aud", append([]string{w.pair.App.ClientID}, others...))(w) }
+}
+
+func expired(w *world) {
+	claim("exp", w.clock.Now().Add(-6*time.Minute).Unix())(w)
+}
