@@ -171,7 +171,7 @@ func (k *Keyring) ReadSession(s *Session, lines []string, name string) bool {
 		}
 		opened := k.open(forSession, id, name, value, s)
 		if opened {
-			k.recent.keep(id, name, value, s)
+			k.rememberSession(id, name, value, s)
 		}
 		return opened
 	})

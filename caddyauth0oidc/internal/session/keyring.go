@@ -59,8 +59,9 @@ type key struct {
 // as well, so that what another tenant, client or purpose sealed never opens.
 // It may be used by many goroutines at once.
 type Keyring struct {
-	keys   []key
-	recent *recent
+	keys         []key
+	recent       *recent[Session]
+	recentTokens *recent[Tokens]
 }
 
 // NewKeyring derives keys from secrets: the first one seals, all of them open.
@@ -69,7 +70,7 @@ func NewKeyring(secrets []string, issuer, clientID string) (*Keyring, error) {
 	if len(secrets) == 0 {
 		return nil, ErrNoSecret
 	}
-	k := &Keyring{keys: make([]key, 0, len(secrets)), recent: newRecent()}
+	k := &Keyring{keys: make([]key, 0, len(secrets)), recent: newRecent[Session](), recentTokens: newRecent[Tokens]()}
 	for i, secret := range secrets {
 		if len(secret) < MinSecretLength {
 			return nil, fmt.Errorf("deriving keys from secret %d: %w", i+1, ErrShortSecret)

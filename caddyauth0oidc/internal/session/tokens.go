@@ -23,6 +23,8 @@ type Tokens struct {
 	ID      string
 	Access  string
 	Child   string // the access token of the child tenant
+
+	ChildExpiry time.Time // when Child ends, zero when not known
 }
 
 func (t *Tokens) texts() [4]textField {
@@ -38,6 +40,9 @@ func (t *Tokens) pack() []byte {
 	for _, text := range t.texts() {
 		b = appendToken(b, *text.value)
 	}
+	if t.ChildExpiry.Unix() > 0 { // payloads that end before it are of the same version
+		b = appendTime(b, t.ChildExpiry)
+	}
 	return b
 }
 
@@ -48,6 +53,12 @@ func (t *Tokens) unpack(b []byte) error {
 	t.Expiry = f.time()
 	for _, text := range t.texts() {
 		*text.value = f.token()
+	}
+	t.ChildExpiry = time.Time{}
+	if !f.bad && f.at < len(f.bytes) {
+		if t.ChildExpiry = f.time(); t.ChildExpiry.IsZero() {
+			f.fail()
+		}
 	}
 	return f.end()
 }
@@ -175,8 +186,15 @@ func ClearTokens(h http.Header, c Cookie, lines []string) {
 // Tokens of another session, of a lost key, forged or truncated are none.
 func (k *Keyring) ReadTokens(s *Session, lines []string, name string) (*Tokens, bool) {
 	t := new(Tokens)
-	found := readChunks(lines, name+tokensSuffix, func(id, value string) bool {
-		return k.open(forTokens, id, name+tokensSuffix, value, t) && t.Session == s.ID
+	beside := name + tokensSuffix
+	found := readChunks(lines, beside, func(id, value string) bool {
+		if !k.recentTokens.find(id, beside, value, t) {
+			if !k.open(forTokens, id, beside, value, t) {
+				return false
+			}
+			k.rememberTokens(id, beside, value, t)
+		}
+		return t.Session == s.ID
 	})
 	if !found {
 		return nil, false

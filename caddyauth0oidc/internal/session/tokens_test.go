@@ -48,6 +48,7 @@ func TestTokensSurviveTheCookie(t *testing.T) {
 		"no JWTs":    {Session: s.ID, Access: "opaque", ID: "a.b", Child: "a.b.c.d", Refresh: "ä\n"},
 		"odd JWTs":   {Session: s.ID, Access: "..", ID: "YQ.YR.YQ", Child: "YQ==.YQ.YQ", Refresh: "Y\nQ.YQ.YQ"},
 		"a long one": {Session: s.ID, Access: noise(5_000)},
+		"a child's":  {Session: s.ID, Child: "opaque", ChildExpiry: testNow.Add(time.Hour).UTC()},
 	} {
 		b := &browser{t: t}
 		h := http.Header{}
@@ -214,7 +215,80 @@ func TestClearedSessionTakesItsTokensAlong(t *testing.T) {
 	}
 }
 
+// Cookies of before ChildExpiry have none, and are of the same version.
+func TestTokensWithoutTheChildsEndAreReadAsBefore(t *testing.T) {
+	t.Parallel()
+	s := typicalSession(t)
+	with := &Tokens{Session: s.ID, Child: "a", ChildExpiry: testNow}
+	without := &Tokens{Session: s.ID, Child: "a"}
+	read := *with // a candidate before this one may have left something
+	if err := read.unpack(without.pack()); err != nil || read != *without {
+		t.Errorf("read %+v, %v", read, err)
+	}
+	if err := read.unpack(with.pack()); err != nil || !read.ChildExpiry.Equal(testNow.Truncate(time.Second)) {
+		t.Errorf("read %+v, %v", read, err)
+	}
+	if err := read.unpack(append(without.pack(), 0)); err == nil {
+		t.Error("an end that says nothing was accepted")
+	}
+}
+
+func TestTokensThatComeAgainAreOpenedTwiceAtMost(t *testing.T) {
+	t.Parallel()
+	k, c := newTestKeyring(t), newTestCookies(t).Session
+	s := typicalSession(t)
+	lines := tokenLines(t, k, c, typicalTokens(s))
+	tries := countTries(k)
+	for range 10 {
+		if got, ok := k.ReadTokens(s, lines, c.Name); !ok || !reflect.DeepEqual(got, typicalTokens(s)) {
+			t.Fatalf("read %+v, %v", got, ok)
+		}
+	}
+	if n := tries(); n != 2 {
+		t.Errorf("opened %d times, want 2", n)
+	}
+}
+
+func TestCVE_GW_09_RememberedTokensAreOfTheirSessionNameAndKeyOnly(t *testing.T) {
+	t.Parallel()
+	k, c := newTestKeyring(t), newTestCookies(t).Session
+	mine, other := typicalSession(t), typicalSession(t)
+	other.ID[0]++
+	lines := tokenLines(t, k, c, typicalTokens(mine))
+	for range 3 {
+		k.ReadTokens(mine, lines, c.Name)
+	}
+	if _, ok := k.ReadTokens(other, lines, c.Name); ok {
+		t.Error("another session was given them")
+	}
+	renamed := []string{strings.ReplaceAll(lines[0], c.Name, "other")}
+	if _, ok := k.ReadTokens(mine, renamed, "other"); ok {
+		t.Error("under another name: accepted")
+	}
+	if _, ok := newTestKeyring(t, secretB).ReadTokens(mine, lines, c.Name); ok {
+		t.Error("by another keyring: accepted")
+	}
+	if _, ok := k.ReadTokens(mine, []string{lines[0][:len(lines[0])-4]}, c.Name); ok {
+		t.Error("truncated: accepted")
+	}
+}
+
+func TestRememberedTokensAreBounded(t *testing.T) {
+	t.Parallel()
+	k, c := newTestKeyring(t), newTestCookies(t).Session
+	s := typicalSession(t)
+	large := tokenLines(t, k, c, &Tokens{Session: s.ID, Access: noise(12_000)})
+	tries := countTries(k)
+	for range 4 {
+		k.ReadTokens(s, large, c.Name)
+	}
+	if n := tries(); n != 4 {
+		t.Errorf("tokens of many cookies were opened %d times of 4: they are remembered", n)
+	}
+}
+
 func FuzzUnpackTokens(f *testing.F) {
+	f.Add((&Tokens{Child: "a", ChildExpiry: testNow}).pack())
 	f.Add(typicalTokens(typicalSession(f)).pack())
 	f.Add((&Tokens{Access: "opaque"}).pack())
 	f.Add(shortened((&Tokens{Access: strings.Repeat("a", 9_000)}).pack()))
