@@ -11,6 +11,10 @@ import (
 type Facts struct {
 	Expires   time.Time // the latest end of the session; the zero time is not shown
 	Assertion string    // of the user, signed; if the plan has a header for it
+
+	// ChildToken is what the child tenant issued for the user; if the plan has a header
+	// for it. It consists of the characters of a token68 (RFC 9110 section 11.2).
+	ChildToken string
 }
 
 // Apply sets the headers of the profile, each once; a header without a value is

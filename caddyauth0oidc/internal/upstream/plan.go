@@ -59,8 +59,14 @@ type Config struct {
 	// the rest. Default: none.
 	Assertion string
 
+	// ChildToken is the header of the child's token that Facts has, of another name
+	// than the rest, or Authorization for a bearer token (RFC 6750 section 2.1):
+	// the client's own is then removed where Apply is called, and only there.
+	// Default: none.
+	ChildToken string
+
 	// Encoding is one of the encodings, for all values but that of Profile, which
-	// is base64url already, the assertion, and the time at which the session
+	// is base64url already, assertion and token, and the time at which the session
 	// ends. Default: EncodingUTF8.
 	Encoding string
 
@@ -87,6 +93,7 @@ type Plan struct {
 	initials [256]bool // the bytes that prefixes and names begin with, in either case
 	headers  []header
 	expands  bool                // a header has text to expand
+	bearer   bool                // Authorization is among the headers, though not ours
 	subject  bool                // a header needs the user id taken apart
 	encode   func(string) string // nil if values stay as they are
 	text     func(claim any) string
@@ -136,7 +143,15 @@ func (p *Plan) addAll(c Config, prefix string) error {
 	if err := p.addLines(c.Lines); err != nil {
 		return err
 	}
-	return p.addAssertion(c.Assertion)
+	if err := p.addFurther(c.Assertion, fromAssertion); err != nil {
+		return err
+	}
+	if c.ChildToken == authorization {
+		p.bearer = true
+		p.add(authorization, fromChildBearer, "")
+		return nil
+	}
+	return p.addFurther(c.ChildToken, fromChildToken)
 }
 
 func textOf(lists string) (func(any) string, error) {
@@ -208,19 +223,20 @@ func (p *Plan) addLines(lines []Line) error {
 	return errors.Join(errs...)
 }
 
-func (p *Plan) addAssertion(name string) error {
+// addFurther adds a header that Facts fills; an empty name is none.
+func (p *Plan) addFurther(name string, from source) error {
 	if name == "" {
 		return nil
 	}
-	if err := p.checkAssertion(name); err != nil {
+	if err := p.checkFurther(name); err != nil {
 		return fmt.Errorf("checking the header name %q: %w", name, err)
 	}
 	p.own(name)
-	p.add(name, fromAssertion, "")
+	p.add(name, from, "")
 	return nil
 }
 
-func (p *Plan) checkAssertion(name string) error {
+func (p *Plan) checkFurther(name string) error {
 	if err := checkName(name); err != nil {
 		return err
 	}

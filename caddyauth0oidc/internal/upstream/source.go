@@ -22,6 +22,8 @@ const (
 	fromSessionExpires
 	fromWholeProfile
 	fromAssertion
+	fromChildToken
+	fromChildBearer
 	fromVerifiedEmail
 	fromExpanded
 )
@@ -30,7 +32,7 @@ func (s source) isPartOfUserID() bool { return fromStrategy <= s && s <= fromChi
 
 // isPlain tells of what is ASCII of a form that its readers know.
 func (s source) isPlain() bool {
-	return s == fromWholeProfile || s == fromSessionExpires || s == fromAssertion
+	return s == fromWholeProfile || s == fromSessionExpires || fromAssertion <= s && s <= fromChildBearer
 }
 
 // auth0 are the headers of PresetAuth0 that show claims, without their prefix.
@@ -85,6 +87,10 @@ func (u *user) text(h *header) string {
 		return u.encoded()
 	case fromAssertion:
 		return u.facts.Assertion
+	case fromChildToken:
+		return u.facts.ChildToken
+	case fromChildBearer:
+		return u.bearer()
 	case fromVerifiedEmail:
 		return u.verifiedEmail()
 	case fromClaims:
@@ -106,6 +112,14 @@ func (u *user) part(of source) string {
 	default:
 		return u.subject.ChildUserID
 	}
+}
+
+// bearer is empty without a token, so that the client's Authorization is removed.
+func (u *user) bearer() string {
+	if u.facts.ChildToken == "" {
+		return ""
+	}
+	return "Bearer " + u.facts.ChildToken
 }
 
 func (u *user) expires() string {

@@ -35,6 +35,17 @@ func (p *Plan) Strip(r *http.Request) {
 	}
 }
 
+// authorization is where a bearer token is (RFC 6750 section 2.1).
+const authorization = "Authorization"
+
+// Withdraw removes what Apply has set: what Strip removes, and a bearer token.
+func (p *Plan) Withdraw(r *http.Request) {
+	p.Strip(r)
+	if p.bearer {
+		delete(r.Header, authorization)
+	}
+}
+
 // stripTrailer drops all trailers if one of ours is announced. Deleting that
 // one alone would not do, since net/http fills the same map again when the body
 // ends. That moment also adds trailers that nobody announced, which is why

@@ -1,0 +1,63 @@
+package upstream
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/profile"
+)
+
+func TestHDR_41_BearerTokenTakesThePlaceOfTheClientsWhereThereIsASession(t *testing.T) {
+	t.Parallel()
+	p, err := NewPlan(Config{ChildToken: "Authorization", Encoding: EncodingBase64URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &http.Request{Header: http.Header{"Authorization": {"Basic dTpw", "Bearer evil"}}}
+	p.Strip(r)
+	if len(r.Header["Authorization"]) != 2 {
+		t.Error("without a session the client's was removed")
+	}
+	apply := func(token string) {
+		p.Apply(r.Header, make([]string, p.Len()), &profile.Profile{UserID: "auth0|1"}, Facts{ChildToken: token}, nil)
+	}
+	if apply("a.b.c"); len(r.Header["Authorization"]) != 1 || r.Header.Get("Authorization") != "Bearer a.b.c" {
+		t.Errorf("Authorization is %q", r.Header["Authorization"])
+	}
+	if p.Withdraw(r); len(r.Header) != 0 {
+		t.Errorf("left: %q", r.Header)
+	}
+	r.Header.Set("Authorization", "Bearer evil")
+	if apply(""); r.Header["Authorization"] != nil {
+		t.Errorf("without a token: %q", r.Header["Authorization"])
+	}
+}
+
+func TestHDR_43_HeaderOfTheChildsTokenIsOurs(t *testing.T) {
+	t.Parallel()
+	p, err := NewPlan(Config{Preset: PresetNone, ChildToken: "Legacy-Token", Encoding: EncodingBase64URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &http.Request{Header: http.Header{"Legacy_token": {"evil"}, "Legacy-Token": {"evil"}, "Authorization": {"Basic dTpw"}}}
+	p.Strip(r)
+	p.Apply(r.Header, make([]string, p.Len()), &profile.Profile{}, Facts{ChildToken: "a.b.c"}, nil)
+	if len(r.Header) != 2 || r.Header.Get("Legacy-Token") != "a.b.c" {
+		t.Errorf("%q", r.Header)
+	}
+	if p.Withdraw(r); len(r.Header) != 1 {
+		t.Errorf("left: %q", r.Header)
+	}
+	for name, c := range map[string]Config{
+		"of HTTP":          {ChildToken: "Cookie"},
+		"in another case":  {ChildToken: "authorization"},
+		"of the preset":    {ChildToken: "x_auth0_email"},
+		"of a line":        {ChildToken: "X-A", Lines: []Line{{Header: "x-a", Claim: "id"}}},
+		"of the assertion": {ChildToken: "X-A", Assertion: "X-A"},
+		"with a space":     {ChildToken: "X A"},
+	} {
+		if _, err := NewPlan(c); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
