@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/auth0/go-auth0/management"
@@ -37,6 +38,10 @@ type Config struct {
 type Client struct {
 	api     *management.Management
 	timeout time.Duration
+	now     func() time.Time
+
+	// limitedUntil is the Unix time in nanoseconds until which the tenant asked not to be asked for users.
+	limitedUntil atomic.Int64
 }
 
 // New makes a client without talking to the tenant.
@@ -55,14 +60,14 @@ func New(c Config) (*Client, error) {
 		c.Now = time.Now
 	}
 	api, err := management.New(base.Host,
-		management.WithClient(&http.Client{Transport: &bearer{config: c, base: base}}),
+		management.WithClient(&http.Client{Transport: newBearer(c, base)}),
 		management.WithStaticToken("replaced by the transport"), // the library wants one; its own sources know no deadline
 		management.WithNoRetries(), management.WithNoAuth0ClientInfo(), management.WithUserAgent("caddy-auth0-oidc"),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the Management API: %w", err)
 	}
-	return &Client{api: api, timeout: c.Timeout}, nil
+	return &Client{api: api, timeout: c.Timeout, now: c.Now}, nil
 }
 
 // Error says that a call did not succeed.

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -37,17 +36,33 @@ type bearer struct {
 	config Config
 	base   *url.URL
 
-	mu      sync.Mutex
+	turn    chan struct{} // holds one while the token is looked at, or got
 	token   string
 	expires time.Time
 }
 
-// RoundTrip does one request with a token that is still good.
+func newBearer(c Config, base *url.URL) *bearer {
+	return &bearer{config: c, base: base, turn: make(chan struct{}, 1)}
+}
+
+// RoundTrip does one request with a token that is still good. If the tenant does not take a token that was kept, because the
+// key that signed it is gone, a request without a body is made once more with a new one.
 func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
-	token, err := b.current(r.Context())
+	token, kept, err := b.current(r.Context())
 	if err != nil {
 		return nil, err
 	}
+	response, err := b.with(token, r)
+	if err == nil && response.StatusCode == http.StatusUnauthorized && kept && (r.Body == nil || r.Body == http.NoBody) {
+		if token, _, err = b.current(r.Context()); err != nil {
+			return nil, err
+		}
+		return b.with(token, r)
+	}
+	return response, err
+}
+
+func (b *bearer) with(token string, r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	r.URL.Scheme = b.base.Scheme // the library only knows https, simulated tenants have http on loopback
 	r.Header.Set("Authorization", "Bearer "+token)
@@ -60,7 +75,7 @@ func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 		seen.status, seen.retryAfter = response.StatusCode, b.retryAfter(response.Header)
 	}
 	if response.StatusCode == http.StatusUnauthorized {
-		b.forget(token)
+		b.forget(r.Context(), token)
 	}
 	if response.StatusCode >= 300 && response.StatusCode < 400 {
 		return nil, errors.New("the tenant redirects elsewhere")
@@ -82,27 +97,43 @@ func (b *bearer) do(r *http.Request) (*http.Response, []byte, error) {
 	return response, body, err
 }
 
-// current gives the token. Whoever comes while one is being got waits for it, or for its own deadline.
-func (b *bearer) current(ctx context.Context) (string, error) {
+// current gives the token, and whether it was kept from before. Whoever comes while one is being got waits for it, or for its
+// own deadline.
+func (b *bearer) current(ctx context.Context) (token string, kept bool, err error) {
 	if b.config.Token != "" {
-		return b.config.Token, nil
+		return b.config.Token, false, nil
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	if err := b.enter(ctx); err != nil {
+		return "", false, &Error{Doing: gettingToken, Err: causeOf(err)}
+	}
+	defer b.leave()
 	if b.token != "" && b.config.Now().Before(b.expires) {
-		return b.token, nil
+		return b.token, true, nil
 	}
 	token, lifetime, err := b.grant(ctx)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	b.token, b.expires = token, b.config.Now().Add(lifetime-tokenMargin)
-	return token, nil
+	return token, false, nil
 }
 
-func (b *bearer) forget(token string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+func (b *bearer) enter(ctx context.Context) error {
+	select {
+	case b.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (b *bearer) leave() { <-b.turn }
+
+func (b *bearer) forget(ctx context.Context, token string) {
+	if b.enter(ctx) != nil {
+		return // whoever is inside gets a new one, or the next request finds out again
+	}
+	defer b.leave()
 	if b.token == token {
 		b.token = ""
 	}
