@@ -242,6 +242,9 @@ func (t *Tenant) upsert(c Connection, profile map[string]any, tokens upstreamTok
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if primary, ok := t.signInLinked(u.Identities[0]); ok {
+		return primary
+	}
 	if old, ok := t.users[u.ID]; ok {
 		u.CreatedAt, u.Blocked, u.LoginsCount = old.CreatedAt, old.Blocked, old.LoginsCount
 		u.AppMetadata, u.UserMetadata, u.Claims = old.AppMetadata, old.UserMetadata, old.Claims

@@ -61,10 +61,10 @@ func (t *Tenant) AddManagementClient(scopes ...string) *Application {
 // authorized lets a request pass whose token has any of the scopes.
 func (t *Tenant) authorized(next managementHandler, scopes []string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		token, ok := t.bearer(r.Header.Get("Authorization"))
+		token, ok := t.managementGrant(r)
 		var problem *managementError
 		switch {
-		case !ok || token.audience != t.ManagementAudience():
+		case !ok:
 			problem = &managementError{StatusCode: http.StatusUnauthorized, Message: "Invalid token"}
 		case !slices.ContainsFunc(scopes, token.has):
 			problem = insufficientScope(scopes...)

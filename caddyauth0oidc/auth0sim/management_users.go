@@ -20,6 +20,9 @@ func (t *Tenant) readUser(w http.ResponseWriter, r *http.Request, token accessGr
 			}
 		}
 	}
+	if !token.mayRead(r.PathValue("id")) {
+		return insufficientScope("read:users")
+	}
 	user, ok := t.User(r.PathValue("id"))
 	if !ok {
 		return &managementError{

@@ -49,6 +49,10 @@ type Identity struct {
 	IsSocial   bool   `json:"isSocial"`
 	// AccessToken is what the identity provider issued; the Management API shows it to tokens with read:user_idp_tokens.
 	AccessToken string `json:"access_token,omitempty"`
+	// RefreshToken, AccessTokenSecret and ExpiresIn, in seconds, are there under the same condition, for some providers.
+	RefreshToken      string `json:"refresh_token,omitempty"`
+	AccessTokenSecret string `json:"access_token_secret,omitempty"`
+	ExpiresIn         int    `json:"expires_in,omitempty"`
 	// ProfileData is the profile of a linked secondary identity.
 	ProfileData map[string]any `json:"profileData,omitempty"`
 }

@@ -62,7 +62,7 @@ func (t *Tenant) writeUserInfo(w http.ResponseWriter, app Application, s Setting
 func withoutTokens(identities []Identity) []Identity {
 	clean := slices.Clone(identities)
 	for i := range clean {
-		clean[i].AccessToken = ""
+		clean[i].AccessToken, clean[i].RefreshToken, clean[i].AccessTokenSecret, clean[i].ExpiresIn = "", "", "", 0
 	}
 	return clean
 }
