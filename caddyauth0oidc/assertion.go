@@ -96,7 +96,7 @@ func checkAssertion(a *Assertion, headers *Headers) error {
 	}
 	_, err := a.newMaker()
 	if checkHeaders(headers) == nil { // its errors are named otherwise
-		_, conflict := headers.newPlan(a)
+		_, conflict := headers.newPlan(a, "")
 		err = errors.Join(err, conflict)
 	}
 	return err

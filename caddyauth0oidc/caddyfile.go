@@ -150,6 +150,7 @@ var settings = map[string]setting{
 	"scopes":           list(func(h *Handler) *[]string { return &h.Scopes }, checkScopes),
 	"audience":         text(func(h *Handler) *string { return &h.Audience }, checkNotEmpty),
 	"profile":          (*Handler).parseProfile,
+	"management":       (*Handler).parseManagement,
 	"authorize_param":  (*Handler).parseAuthorizeParam,
 	"allow_params":     list(func(h *Handler) *[]string { return &h.AllowParams }, each(checkAuthorizeParam)),
 	"par":              text(func(h *Handler) *string { return &h.PAR }, checkPAR),

@@ -15,6 +15,10 @@ import (
 //		email_domain <domain...>
 //		allow        <name...>
 //		user_id_as   auth0-oidc | oidc [<name>]
+//		child {
+//			domain    <domain>
+//			client_id <id>
+//		}
 //	}
 func (h *Handler) parseConnection(d *caddyfile.Dispenser) error {
 	var c Connection
@@ -30,6 +34,7 @@ func (h *Handler) parseConnection(d *caddyfile.Dispenser) error {
 		"email_domain": read(&c.EmailDomains, checkEmailDomain),
 		"allow":        read(&c.Allow, checkConnection),
 		"user_id_as":   func() error { return c.parseUserIDAs(d) },
+		"child":        func() error { return c.parseChild(d) },
 	})
 	h.Connections = append(h.Connections, c)
 	return err

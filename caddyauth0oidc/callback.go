@@ -78,7 +78,7 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query
 	if query["error"] != "" {
 		return h.refuseLogin(w, r, v, to, tenantRefusal(query["error"], to.returnTo))
 	}
-	got, err := h.redeem(r, query, t)
+	got, err := h.redeem(r, query, t, state.Connection)
 	if isSpent(err) && state.Attempt == 0 { // by another instance, or by time; once more will do
 		h.logger.Warn("the code was refused; it was used before, or is too old", zap.Error(err))
 		return h.goOn(w, r, v, to, attemptOf(state), session.Attempts{Count: 1, First: state.First})
@@ -124,10 +124,11 @@ type redeemed struct {
 	session *session.Session
 	tokens  *tenant.Tokens
 	asked   string // the connection that the login was sent to
+	child   *childToken
 }
 
-// redeem exchanges the code and verifies what comes back.
-func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Transaction) (*redeemed, error) {
+// redeem exchanges the code of a login through the connection and verifies what comes back.
+func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Transaction, connection string) (*redeemed, error) {
 	ctx := r.Context()
 	tokens, err := h.shared.tenant.Exchange(ctx, h.application, query["code"], t.Verifier, h.callbackURL(h.originOf(r)))
 	if err != nil {
@@ -139,7 +140,7 @@ func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Tra
 	if err != nil {
 		return nil, err
 	}
-	p, err := h.profileOf(ctx, token, tokens)
+	p, child, err := h.profileOf(ctx, token, tokens, connection)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +155,7 @@ func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Tra
 	if !s.Alive(h.now(), h.limits) {
 		return nil, &tenant.InvalidTokenError{Reason: h.endedBy(s)}
 	}
-	return &redeemed{session: s, tokens: tokens}, nil
+	return &redeemed{session: s, tokens: tokens, child: child}, nil
 }
 
 // endedBy names the claim by which a session is over before it begins.
@@ -192,7 +193,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, got *
 	family, came := at.family, v.cookies
 	session.ClearSignedOut(w.Header(), family.Transaction)
 	v.cookies = session.WithoutForm(came, family.Transaction.Name) // the session need not give way to a form
-	err := h.writeSession(w.Header(), at, v, got.session)
+	err := h.beginSession(w.Header(), at, v, got)
 	if err == nil {
 		h.keepTokens(w.Header(), at, v, got)
 	}
@@ -225,11 +226,26 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, got *
 // the session can last, and deletes those of an earlier session.
 func (h *Handler) keepTokens(header http.Header, at cookiePlace, v *visit, got *redeemed) {
 	session.ClearTokens(header, at.family.Session, v.cookies)
-	if h.Logout.Hint != hintIDToken {
+	kept := session.Tokens{Session: got.session.ID}
+	if h.Logout.Hint == hintIDToken {
+		kept.ID = string(got.tokens.IDToken)
+	}
+	write := func() error {
+		return h.keys.Load().WriteTokens(header, at.family.Session, &kept, h.limits.Absolute, v.cookies, at.headerLimit)
+	}
+	if h.childHeader() != "" && got.child != nil {
+		kept.Child, kept.ChildExpiry = got.child.text, got.child.expiry
+		err := write()
+		if err == nil {
+			return
+		}
+		h.logger.Warn("keeping the child's token for the application, which does without it", zap.Error(err))
+		kept.Child, kept.ChildExpiry = "", time.Time{}
+	}
+	if kept.ID == "" {
 		return
 	}
-	kept := &session.Tokens{Session: got.session.ID, ID: string(got.tokens.IDToken)}
-	if err := h.keys.Load().WriteTokens(header, at.family.Session, kept, h.limits.Absolute, v.cookies, at.headerLimit); err != nil {
+	if err := write(); err != nil {
 		h.logger.Warn("keeping the ID token for the logout, which does without it", zap.Error(err))
 	}
 }
@@ -239,6 +255,9 @@ func (h *Handler) failedLogin(err error, again string) refusal {
 	f := refusal{code: codeLoginFailed, status: http.StatusBadRequest, cause: err, again: again}
 	if _, ok := errors.AsType[*tenant.UnavailableError](err); ok {
 		return h.unavailable(err, again)
+	}
+	if refused, ok := managementRefusal(err, again); ok {
+		return refused
 	}
 	if _, ok := errors.AsType[*tenant.RefusedError](err); ok {
 		f.code = codeTokenRefused

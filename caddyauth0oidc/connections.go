@@ -40,7 +40,7 @@ func (c *Connection) resolve(replacer *caddy.Replacer, replace func(setting stri
 	for i := range c.Allow {
 		errs = append(errs, replace("connection allow", &c.Allow[i]))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.UserIDAs.resolve(replace), c.Child.resolve(replace))...)
 }
 
 // maxLabel bounds a label, in bytes.

@@ -63,7 +63,8 @@ func withSettings(lines string) worldOption {
 }
 
 // newWorld loads a Caddyfile with the five-line use, or what the options make
-// of it. In its text DOMAIN, CLIENT_ID, CLIENT_SECRET and UPSTREAM are filled in.
+// of it. In its text DOMAIN, CLIENT_ID, CLIENT_SECRET, UPSTREAM, CHILD_TENANT and
+// CHILD_APPLICATION are filled in.
 func newWorld(t *testing.T, options ...worldOption) *world {
 	t.Helper()
 	for _, name := range []string{envDomain, envClientID, envClientSecret, envSecret, envConnection, envBaseURL} {
@@ -109,6 +110,7 @@ func (w *world) serve(setup worldSetup) {
 	config = strings.ReplaceAll(config, "SETTINGS",
 		"domain DOMAIN\nclient_id CLIENT_ID\nclient_secret CLIENT_SECRET\nconnection acme-child\n"+setup.settings)
 	config = strings.NewReplacer(
+		"CHILD_TENANT", strings.TrimSuffix(w.pair.Child.Issuer(), "/"), "CHILD_APPLICATION", w.pair.ChildApp.ClientID,
 		"DOMAIN", strings.TrimSuffix(w.pair.Master.Issuer(), "/"), "CLIENT_ID", w.pair.App.ClientID,
 		"CLIENT_SECRET", w.pair.App.ClientSecret, "UPSTREAM", strings.TrimPrefix(upstream.URL, "http://"),
 	).Replace(config)
@@ -179,6 +181,12 @@ func (w *world) useClock() {
 					h.now = w.clock.Now
 					if h.rotation != nil {
 						h.rotation.watcher.useClock(w.clock)
+					}
+					if h.manager != nil {
+						h.manager.now = w.clock.Now
+					}
+					for _, child := range h.childTenants {
+						child.now = w.clock.Now
 					}
 					if h.asserter != nil {
 						h.asserter.keys.watcher.useClock(w.clock)

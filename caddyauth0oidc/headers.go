@@ -160,12 +160,12 @@ func parseHeaderLine(d *caddyfile.Dispenser, lines *[]HeaderLine) error {
 	return nil
 }
 
-// newPlan judges the headers, that of the assertion among them, by making what the
-// requests use.
-func (h *Headers) newPlan(a *Assertion) (*upstream.Plan, error) {
+// newPlan judges the headers, those of the assertion and of the child's token among
+// them, by making what the requests use.
+func (h *Headers) newPlan(a *Assertion, childToken string) (*upstream.Plan, error) {
 	c := upstream.Config{
 		Preset: h.Preset, Prefix: h.Prefix, User: h.User, Groups: h.Groups,
-		Strip: h.Strip, Profile: h.Profile, Encoding: h.Encoding, Lists: h.Lists,
+		Strip: h.Strip, Profile: h.Profile, Encoding: h.Encoding, Lists: h.Lists, ChildToken: childToken,
 	}
 	if a != nil {
 		c.Assertion = a.Header

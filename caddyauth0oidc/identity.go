@@ -34,7 +34,7 @@ var errStale = errors.New("judging the sign-in: auth_time does not show what max
 // second factor either. How old its sign-in is, a session knows by its limits.
 func (h *Handler) admits(r *http.Request, p *profile.Profile, token *tenant.AccessToken) error {
 	if token == nil || !token.IsMachine() {
-		if err := h.connectionsFor(r).Judge(p.UserID); err != nil {
+		if err := h.judgeConnection(r, p, token); err != nil {
 			return err
 		}
 	}
@@ -62,7 +62,8 @@ func (h *Handler) publish(r *http.Request, v *visit, p *profile.Profile, id [16]
 	if v.identity.plan != nil && v.identity.id != id { // an earlier directive has shown somebody else
 		v.withdraw(r)
 	}
-	v.identity = identity{id: id, profile: p, facts: upstream.Facts{Expires: end, Assertion: h.assert(r, p, id, end)}, plan: h.plan}
+	facts := upstream.Facts{Expires: end, Assertion: h.assert(r, p, id, end), ChildToken: h.childTokenFor(r, v, id)}
+	v.identity = identity{id: id, profile: p, facts: facts, plan: h.plan}
 	v.restore(r)
 }
 
@@ -107,7 +108,7 @@ func (v *visit) valuesFor(plan *upstream.Plan) []string {
 // later one does not accept the session.
 func (v *visit) withdraw(r *http.Request) {
 	for _, plan := range v.applied {
-		plan.Strip(r)
+		plan.Withdraw(r)
 	}
 	v.identity, v.applied = identity{}, v.applied[:0]
 }

@@ -109,7 +109,7 @@ func checkHeaderLines(lines []HeaderLine) error {
 }
 
 func checkHeaders(h *Headers) error {
-	_, err := h.newPlan(nil)
+	_, err := h.newPlan(nil, "")
 	return err
 }
 
@@ -184,6 +184,8 @@ func (h *Handler) judgeTogether() error {
 		named("user_id_as", checkUserIDs(filled.Connections)),
 		named("headers", checkHeaders(filled.Headers)),
 		named("assertion", checkAssertion(filled.Assertion, filled.Headers)),
+		named("connection child", filled.checkChildren()),
+		named("management", filled.checkManagement()),
 		named("bearer", checkBearer(filled.Bearer, filled.Domain, filled.ClientID)),
 		named("logout", checkLogout(filled.Logout)),
 	)

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/management"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/policy"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
@@ -169,6 +170,10 @@ type Handler struct {
 	// unambiguous address, too. Default: none.
 	Deny []Rule `json:"deny,omitempty"`
 
+	// Management says how the Management API of the master tenant is asked, with
+	// `profile` `management`, which needs it. Default: it is not asked.
+	Management *Management `json:"management,omitempty"`
+
 	// Bearer lets API clients pass with an access token. Default: none is accepted.
 	Bearer *Bearer `json:"bearer,omitempty"`
 
@@ -214,6 +219,9 @@ type Handler struct {
 	contexts      policy.Contexts
 	organization  policy.Organization
 	rules         policy.Rules
+	manager       *manager // of the Management API; nil without the setting
+	metadata      []management.MetadataPath
+	childTenants  map[string]*childTenant // by connection
 	keys          *atomic.Pointer[session.Keyring]
 	rotation      *rotation // of the keys, unless secrets are configured
 	asserter      *asserter // nil without the setting
@@ -257,10 +265,15 @@ type Connection struct {
 	// request that comes to another one is refused. Placeholders are resolved when the
 	// configuration is loaded. Required with such a name, and for no other.
 	Allow []string `json:"allow,omitempty"`
+
 	// UserIDAs shows the ids of the connection's users as those of the connection that
 	// it takes the place of, to the same child tenant. It needs a Strategy that is
 	// `auth0-oidc` or `oidc`. Default: they are shown as they are.
 	UserIDAs *UserIDAs `json:"user_id_as,omitempty"`
+
+	// Child is the tenant behind the connection, whose tokens `idp_token` verifies.
+	// Default: not known.
+	Child *Child `json:"child,omitempty"`
 }
 
 // Session sets the limits of a session and its cookie.

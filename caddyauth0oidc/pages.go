@@ -85,6 +85,7 @@ var messages = map[string]message{
 	codeOrgMismatch:        {"This page is for another organization", "You signed in to another organization than the one that this page is for, or to none. Try again with the right one, or sign out and use another account."},
 	codeUnknownConnection:  {"There is no such way to sign in", "The address names a sign-in that this application does not have."},
 	codeForbidden:          {"This account may not open this page", "You are signed in, but your account is not among those that may open this page. If you think that it should be, ask whoever looks after this application. If you have another account, use that one."},
+	codeManagementRefused:  {"Your profile could not be read", "The sign-in worked, but this application may not read your profile at the sign-in service, or reads it in the wrong place. Tell whoever looks after this application the code below."},
 	codeProfileTooLarge:    {"Your profile is too large", "Your account carries more data than fits into a session. Tell whoever looks after this application the code below."},
 	codeLoop:               {"The sign-in does not stick", "You were signed in several times in a row, and every time your browser came back signed out. Most often the browser refuses this site's cookies, or the site is opened once with https and once without. Allow cookies for this site, then try again."},
 	codeTenantUnavailable:  {"The sign-in service cannot be reached", "You cannot be signed in at the moment. Whoever is signed in already can go on working. Please try again in a little while."},

@@ -3,8 +3,6 @@ package caddyauth0oidc
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
@@ -15,11 +13,11 @@ import (
 
 // Profile says where the claims of a user's profile come from.
 type Profile struct {
-	// Source is `id_token` for the claims of the ID token alone, or `userinfo` for
-	// those of the tenant's userinfo endpoint beside them (OpenID Connect Core 1.0
-	// section 5.3), which is asked once at each login. It replaces claims of the
-	// profile, and none that say who signed in, for whom, when and how. Default:
-	// `id_token`.
+	// Source is `id_token` for the claims of the ID token alone, `userinfo` for those
+	// of the tenant's userinfo endpoint beside them (OpenID Connect Core 1.0 section
+	// 5.3), or `management` for what the Management API of the master tenant says about
+	// the user. Either is asked once at each login. It replaces claims of the profile,
+	// and none that say who signed in, for whom, when and how. Default: `id_token`.
 	Source string `json:"source,omitempty"`
 
 	// Fallback is `id_token` to let a login go on with the claims of the ID token
@@ -28,20 +26,24 @@ type Profile struct {
 	Fallback string `json:"fallback,omitempty"`
 }
 
-// sourceIDToken is the source that is always there.
-const sourceIDToken = "id_token"
+// The sources of a profile; the ID token is always there.
+const (
+	sourceIDToken    = "id_token"
+	sourceUserinfo   = "userinfo"
+	sourceManagement = "management"
+)
 
-// profileSources give the claims of a login's profile, by the name of the source.
-var profileSources = map[string]func(h *Handler, ctx context.Context, token *tenant.IDToken, tokens *tenant.Tokens) (map[string]any, error){
-	sourceIDToken: func(_ *Handler, _ context.Context, token *tenant.IDToken, _ *tenant.Tokens) (map[string]any, error) {
-		return token.Claims, nil
-	},
-	"userinfo": (*Handler).claimsWithUserinfo,
+// profileSource is that of this directive's logins.
+func (h *Handler) profileSource() string {
+	if h.Profile == nil {
+		return sourceIDToken
+	}
+	return h.Profile.Source
 }
 
 // parseProfile reads:
 //
-//	profile id_token | userinfo {
+//	profile id_token | userinfo | management {
 //		fallback id_token
 //	}
 func (h *Handler) parseProfile(d *caddyfile.Dispenser) error {
@@ -66,7 +68,10 @@ func (h *Handler) parseProfile(d *caddyfile.Dispenser) error {
 func checkFallback(name string) error { return oneOf(name, []string{sourceIDToken}) }
 
 func checkProfile(p *Profile) error {
-	if err := oneOf(p.Source, slices.Sorted(maps.Keys(profileSources))); err != nil || p.Fallback == "" {
+	if p == nil {
+		return nil
+	}
+	if err := oneOf(p.Source, []string{sourceIDToken, sourceUserinfo, sourceManagement}); err != nil || p.Fallback == "" {
 		return err
 	}
 	if p.Source == sourceIDToken {
@@ -78,7 +83,7 @@ func checkProfile(p *Profile) error {
 // warn tells of rules that a fallback may get around: a deny does not hold where its
 // claim is missing, other than one about email_domain.
 func (p *Profile) warn(logger *zap.Logger, deny []Rule) {
-	if p.Fallback == "" {
+	if p == nil || p.Fallback == "" {
 		return
 	}
 	for _, rule := range deny {
@@ -90,26 +95,31 @@ func (p *Profile) warn(logger *zap.Logger, deny []Rule) {
 	}
 }
 
-// profileOf makes the profile of a login from its verified ID token and the source
-// that is configured.
-func (h *Handler) profileOf(ctx context.Context, token *tenant.IDToken, tokens *tenant.Tokens) (*profile.Profile, error) {
-	claims, err := profileSources[h.Profile.Source](h, ctx, token, tokens)
-	if _, ok := errors.AsType[*tenant.UnavailableError](err); ok && h.Profile.Fallback != "" && ctx.Err() == nil {
-		h.logger.Warn("the source of the profile cannot be asked; the login goes on with the ID token alone",
-			zap.String("source", h.Profile.Source), zap.Error(err))
-		claims, err = token.Claims, nil
+// profileOf makes the profile of a login through the connection from its verified ID
+// token and the source that is configured, with the token of the child, or nil.
+func (h *Handler) profileOf(
+	ctx context.Context, token *tenant.IDToken, tokens *tenant.Tokens, connection string,
+) (*profile.Profile, *childToken, error) {
+	switch h.profileSource() {
+	case sourceUserinfo:
+		p, err := h.profileWithUserinfo(ctx, token, tokens)
+		return p, nil, err
+	case sourceManagement:
+		return h.profileAndChild(ctx, token, connection)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return profile.FromClaims(claims)
+	p, err := profile.FromClaims(token.Claims)
+	return p, nil, err
 }
 
-// claimsWithUserinfo asks the tenant's userinfo endpoint.
-func (h *Handler) claimsWithUserinfo(ctx context.Context, token *tenant.IDToken, tokens *tenant.Tokens) (map[string]any, error) {
+// profileWithUserinfo asks the tenant's userinfo endpoint.
+func (h *Handler) profileWithUserinfo(ctx context.Context, token *tenant.IDToken, tokens *tenant.Tokens) (*profile.Profile, error) {
 	answered, err := h.shared.tenant.Userinfo(ctx, h.application, tokens.AccessToken, token.Subject)
+	if _, ok := errors.AsType[*tenant.UnavailableError](err); ok && h.Profile.Fallback != "" && ctx.Err() == nil {
+		h.logger.Warn("userinfo cannot be asked; the login goes on with the ID token alone", zap.Error(err))
+		return profile.FromClaims(token.Claims)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return profile.Merge(token.Claims, answered), nil
+	return profile.FromClaims(profile.Merge(token.Claims, answered))
 }

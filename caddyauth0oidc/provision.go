@@ -118,7 +118,6 @@ func (h *Handler) fillDefaults() {
 	h.Session = orNew(h.Session)
 	h.Session.Cookie = orNew(h.Session.Cookie)
 	h.Headers = orNew(h.Headers)
-	h.Profile = orNew(h.Profile)
 	h.Logout = orNew(h.Logout)
 	if len(h.Scopes) == 0 {
 		h.Scopes = []string{"openid", "profile", "email"}
@@ -131,7 +130,9 @@ func (h *Handler) fillDefaults() {
 	}
 	orDuration(&h.Session.Idle, 24*time.Hour)
 	orDuration(&h.Session.Absolute, 72*time.Hour)
-	orText(&h.Profile.Source, sourceIDToken)
+	if h.Profile != nil {
+		orText(&h.Profile.Source, sourceIDToken)
+	}
 	orText(&h.Session.Cookie.Name, defaultCookieName)
 	orText(&h.Session.Cookie.SameSite, "lax")
 	orText(&h.Unauthenticated, modeAuto)
@@ -139,6 +140,7 @@ func (h *Handler) fillDefaults() {
 	orText(&h.Headers.Prefix, upstream.DefaultPrefix)
 	h.Assertion.fillDefaults(h.Headers.Prefix)
 	orText(&h.PAR, tenant.PushAuto)
+	h.Management.fillDefaults(h.Domain, h.Headers.Prefix)
 	orText(&h.Prefix, "/auth")
 	orText(&h.Logout.Strategy, tenant.LogoutAuto)
 	orText(&h.Logout.Hint, hintSID)
@@ -185,13 +187,14 @@ func (h *Handler) resolve() error {
 		replace("domain", &h.Domain), replace("client_id", &h.ClientID),
 		replace("client_secret", &h.ClientSecret), replace("audience", &h.Audience),
 		replace("next_client_secret", &h.NextClientSecret), h.ClientAssertion.resolve(replace),
+		h.Management.resolve(replace),
 	}
 	errs = append(errs, h.resolveOrganization(replace))
 	if h.Assertion != nil {
 		errs = append(errs, replace("assertion audience", &h.Assertion.Audience))
 	}
 	for i := range h.Connections {
-		errs = append(errs, h.Connections[i].resolve(replacer, replace), h.Connections[i].UserIDAs.resolve(replace))
+		errs = append(errs, h.Connections[i].resolve(replacer, replace))
 	}
 	for i := range h.Secrets {
 		errs = append(errs, replace("secret", &h.Secrets[i]))
@@ -252,6 +255,8 @@ func (h *Handler) judge() error {
 		named("user_id_as", checkUserIDs(h.Connections)),
 		named("headers", checkHeaders(h.Headers)),
 		named("assertion", checkAssertion(h.Assertion, h.Headers)),
+		named("connection child", h.checkChildren()),
+		named("management", h.checkManagement()),
 		named("bearer", checkBearer(h.Bearer, h.Domain, h.ClientID)),
 		named("base_url", each(checkBaseURL)(h.BaseURLs)),
 		named("prefix", checkPrefix(h.Prefix)),
@@ -303,7 +308,7 @@ func (h *Handler) prepare(ctx caddy.Context) error {
 	h.limits = session.Limits{
 		Idle: time.Duration(h.Session.Idle), Absolute: time.Duration(h.Session.Absolute), MaxAge: time.Duration(h.MaxAge),
 	}
-	if h.plan, err = h.Headers.newPlan(h.Assertion); err != nil {
+	if h.plan, err = h.Headers.newPlan(h.Assertion, h.childHeader()); err != nil {
 		return fmt.Errorf("headers: %w", err)
 	}
 	if err := h.prepareRules(); err != nil {
@@ -321,6 +326,9 @@ func (h *Handler) prepare(ctx caddy.Context) error {
 	}
 	if err := h.prepareAssertion(ctx); err != nil {
 		return fmt.Errorf("assertion: %w", err)
+	}
+	if err := h.prepareManagement(); err != nil {
+		return fmt.Errorf("management: %w", err)
 	}
 	h.shared.add(h)
 	return nil
@@ -351,7 +359,7 @@ func (h *Handler) Cleanup() error {
 	if h.rotation != nil {
 		errs = append(errs, h.rotation.watcher.leave(h.rotation))
 	}
-	errs = append(errs, h.asserter.close())
+	errs = append(errs, h.asserter.close(), h.releaseManagement())
 	if h.shared != nil {
 		errs = append(errs, h.shared.release(h))
 	}

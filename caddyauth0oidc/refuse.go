@@ -34,6 +34,7 @@ const (
 	codeOrgMismatch        = "organization_mismatch"
 	codeUnknownConnection  = "unknown_connection"
 	codeForbidden          = "forbidden"
+	codeManagementRefused  = "management_refused"
 	codeProfileTooLarge    = "profile_too_large"
 	codeLoop               = "login_loop"
 	codeTenantUnavailable  = "tenant_unavailable"

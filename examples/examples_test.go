@@ -30,6 +30,9 @@ var environment = map[string]string{
 	"AUTH0_CLIENT_SECRET":    "client secret of the test",
 	"AUTH0_SECRET":           "a-test-secret-of-32-bytes-or-more",
 	"AUTH0_OLD_SECRET":       "an-older-test-secret-of-32-bytes-or-more",
+	"M2M_CLIENT_ID":          "machine-of-the-test",
+	"M2M_CLIENT_SECRET":      "machine secret of the test",
+	"CHILD_CLIENT_ID":        "client-in-the-child",
 	"PARTNERS_CLIENT_ID":     "client-of-the-partners",
 	"PARTNERS_CLIENT_SECRET": "client secret of the partners",
 }
@@ -131,7 +134,7 @@ type edit struct{ find, put string }
 
 var variants = map[string][]edit{
 	"with a secret": {without("client_assertion"), without("allow acme")},
-	"with a key":    {without("client_(secret|auth)"), without("allow acme")},
+	"with a key":    {{`(?m)^\t+client_secret \{env\.AUTH0.*\n`, ""}, without("client_auth"), without("allow acme")},
 	"with a connection for each customer": {
 		without("client_assertion"), without("(label|email_domain)"),
 		{`connection acme-child \{`, "connection {http.request.host.labels.2} {"},

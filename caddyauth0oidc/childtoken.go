@@ -1,0 +1,382 @@
+package caddyauth0oidc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/management"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/policy"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/profile"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
+)
+
+// IDPToken makes use of the access token that the child tenant issued at the login, which
+// the Management API shows to an application with the scope `read:user_idp_tokens`. If it
+// is a JWT, and the connection says which tenant the child is, it is verified, and its
+// claims are shown below `child`, as in `{http.auth.user.child.email}`.
+type IDPToken struct {
+	// Upstream is how the application gets the token: `none`, not at all; `header` in a
+	// header of its own; `bearer` as `Authorization: Bearer`, where it takes the place of
+	// what the client of a signed-in user sends. It is kept in a cookie of its own.
+	// Default: `none`.
+	Upstream string `json:"upstream,omitempty"`
+
+	// Header is the header's name with `header`. A header of the client with this name, in
+	// any spelling, is removed. Default: `Child-Access-Token` behind the prefix of
+	// `headers`, `X-Auth0-Child-Access-Token`.
+	Header string `json:"header,omitempty"`
+}
+
+// Child is the tenant behind a connection.
+type Child struct {
+	// Domain is the child tenant's domain, or its full URL; the issuer of its tokens is
+	// `https://<domain>/`. Placeholders are resolved when the configuration is loaded.
+	// Required.
+	Domain string `json:"domain,omitempty"`
+
+	// ClientID is the client id of the application in the child tenant that the connection
+	// uses, for which the child's tokens have to be. Placeholders are resolved when the
+	// configuration is loaded. Default: none, tokens for any application will do.
+	ClientID string `json:"client_id,omitempty"`
+}
+
+// The values of idp_token upstream.
+const (
+	childTokenUnused = "none"
+	childTokenHeader = "header"
+	childTokenBearer = "bearer"
+)
+
+func (m *Management) parseIDPToken(d *caddyfile.Dispenser) error {
+	m.IDPToken = orNew(m.IDPToken)
+	t := m.IDPToken
+	return parseFields(d, fields{
+		"upstream": func() error { return oneArg(d, &t.Upstream, checkChildUpstream) },
+		"header":   func() error { return oneArg(d, &t.Header, checkAssertionHeader) },
+	})
+}
+
+func checkChildUpstream(way string) error {
+	return oneOf(way, []string{childTokenUnused, childTokenHeader, childTokenBearer})
+}
+
+// parseChild reads, in a connection:
+//
+//	child {
+//		domain    <domain>
+//		client_id <id>
+//	}
+func (c *Connection) parseChild(d *caddyfile.Dispenser) error {
+	c.Child = new(Child)
+	err := parseFields(d, fields{
+		"domain":    func() error { return oneArg(d, &c.Child.Domain, checkDomain) },
+		"client_id": func() error { return oneArg(d, &c.Child.ClientID, checkNotEmpty) },
+	})
+	if err == nil && c.Child.Domain == "" {
+		return d.Errf("child: %w", errChildDomain)
+	}
+	return err
+}
+
+var errChildDomain = errors.New("'domain' is missing; add the domain of the child tenant, like acme-child.eu.auth0.com")
+
+// resolve replaces the placeholders.
+func (c *Child) resolve(replace func(setting string, value *string) error) error {
+	if c == nil {
+		return nil
+	}
+	return errors.Join(replace("child domain", &c.Domain), replace("child client_id", &c.ClientID))
+}
+
+// checkChildren refuses children that are not named, and the master.
+func (h *Handler) checkChildren() error {
+	for _, c := range h.Connections {
+		if c.Child == nil {
+			continue
+		}
+		if c.Child.Domain == "" {
+			return errChildDomain
+		}
+		if hasPlaceholder(c.Child.Domain) {
+			continue
+		}
+		issuer, err := tenant.IssuerOf(c.Child.Domain)
+		if err != nil {
+			return err
+		}
+		if master, err := tenant.IssuerOf(h.Domain); err == nil && issuer == master {
+			return fmt.Errorf("'%s' is the master tenant; write the domain of the child", c.Child.Domain)
+		}
+	}
+	return nil
+}
+
+func (t *IDPToken) fillDefaults(prefix string) {
+	if t == nil {
+		return
+	}
+	orText(&t.Upstream, childTokenUnused)
+	if t.Upstream == childTokenHeader {
+		orText(&t.Header, prefix+"Child-Access-Token")
+	}
+}
+
+// checkIDPToken judges the block, and the settings that get in its way.
+func (h *Handler) checkIDPToken() error {
+	t := h.Management.IDPToken
+	if t == nil {
+		return nil
+	}
+	if err := checkChildUpstream(t.Upstream); err != nil {
+		return fmt.Errorf("upstream: %w", err)
+	}
+	switch {
+	case t.Upstream == childTokenBearer && t.Header != "":
+		return errors.New("with 'upstream bearer' the header is Authorization; leave 'header' out, or write 'upstream header'")
+	case t.Upstream == childTokenBearer && h.Bearer != nil:
+		return errors.New("with 'bearer' API clients send tokens of the master tenant in Authorization, where those of the child would " +
+			"take their place; write 'upstream header', or 'bearer off'")
+	case checkHeaders(h.Headers) != nil: // its errors are named otherwise
+		return nil
+	}
+	_, err := h.Headers.newPlan(h.Assertion, h.childHeader())
+	return err
+}
+
+// childHeader is the header in which the application gets the child's token, or none.
+func (h *Handler) childHeader() string {
+	if !h.fromManagement() || h.Management == nil || h.Management.IDPToken == nil {
+		return ""
+	}
+	switch t := h.Management.IDPToken; t.Upstream {
+	case childTokenHeader:
+		return t.Header
+	case childTokenBearer:
+		return "Authorization"
+	}
+	return ""
+}
+
+// children keeps the child tenants, with their keys, for all handlers, across reloads.
+var children = caddy.NewUsagePool()
+
+// childTenant is one of them.
+type childTenant struct {
+	tenant *tenant.Tenant
+	now    func() time.Time
+}
+
+// Destruct is called when the last handler is gone.
+func (c *childTenant) Destruct() error {
+	c.tenant.Close()
+	return nil
+}
+
+func acquireChild(domain string) (*childTenant, error) {
+	issuer, err := tenant.IssuerOf(domain)
+	if err != nil {
+		return nil, err
+	}
+	value, _, err := children.LoadOrNew(issuer, func() (caddy.Destructor, error) {
+		c := &childTenant{now: time.Now}
+		c.tenant, err = tenant.New(tenant.Config{Issuer: issuer, Now: func() time.Time { return c.now() }})
+		return c, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return value.(*childTenant), nil
+}
+
+// usesChildToken tells whether logins look for the child's token.
+func (h *Handler) usesChildToken() bool { return h.fromManagement() && h.Management.IDPToken != nil }
+
+func (h *Handler) prepareChildren() error {
+	h.childTenants = make(map[string]*childTenant)
+	for _, c := range h.Connections {
+		if c.Child == nil || !h.usesChildToken() {
+			continue
+		}
+		for _, name := range c.names() {
+			child, err := acquireChild(c.Child.Domain)
+			if err != nil {
+				return fmt.Errorf("the child of %s: %w", name, err)
+			}
+			h.childTenants[name] = child
+		}
+	}
+	return nil
+}
+
+func (h *Handler) releaseChildren() error {
+	var errs []error
+	for _, child := range h.childTenants {
+		_, err := children.Delete(child.tenant.Issuer())
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// childToken is what the child issued for the user of a login.
+type childToken struct {
+	text   string
+	expiry time.Time // zero when not known
+
+	without *profile.Profile // of the login, without the token's claims; nil if it has none of them
+}
+
+// childClaim is the claim below which those of the child's token are.
+const childClaim = "child"
+
+// withoutChild keeps anybody else from speaking for the child's token.
+func (h *Handler) withoutChild(claims map[string]any) map[string]any {
+	if !h.usesChildToken() {
+		return claims
+	}
+	claims = maps.Clone(claims)
+	delete(claims, childClaim)
+	return claims
+}
+
+// addChild looks for the child's token, and adds its claims to those of a profile.
+func (h *Handler) addChild(
+	ctx context.Context, p *profile.Profile, claims map[string]any, record *management.Record, connection string,
+) (*profile.Profile, *childToken, error) {
+	if !h.usesChildToken() {
+		return p, nil, nil
+	}
+	token, shown := h.childTokenOf(ctx, record, connection)
+	if len(shown) == 0 {
+		return p, token, nil
+	}
+	token.without = p
+	claims[childClaim] = shown
+	p, err := profile.FromClaims(claims)
+	return p, token, err
+}
+
+// childTokenOf gives the token of the login's identity, and the claims that were
+// verified. One that is not what it should be is not used at all.
+func (h *Handler) childTokenOf(ctx context.Context, record *management.Record, connection string) (*childToken, map[string]any) {
+	identity, found := h.identityOf(record, connection)
+	raw := identity.AccessToken
+	switch {
+	case !found || raw == "":
+		h.logger.Warn("there is no token of the child: the application of the Management API lacks read:user_idp_tokens, or the connection keeps none")
+		return nil, nil
+	case !isToken68(raw):
+		h.logger.Warn("the child's token is not used: it has characters that no header can carry")
+		return nil, nil
+	}
+	isJWT, expiry := tenant.Unverified(raw)
+	child := h.childTenants[connection]
+	if !isJWT || child == nil {
+		return &childToken{text: raw, expiry: expiry}, nil
+	}
+	subject := profile.ParseSubject(identity.Provider + "|" + identity.UserID).Child
+	verified, err := child.tenant.VerifyChildToken(ctx, raw, subject, h.childClientID(connection))
+	if err != nil {
+		h.logger.Warn("the child's token is not used", zap.Error(err))
+		return nil, nil
+	}
+	return &childToken{text: raw, expiry: verified.Expiry}, h.shownOfChild(verified.Claims)
+}
+
+// identityOf gives the identity through which a user signs in by the connection: where
+// there are several, the one that gave the user its id, or else the first.
+func (h *Handler) identityOf(record *management.Record, connection string) (management.Identity, bool) {
+	var found []management.Identity
+	for _, identity := range record.Identities() {
+		federated := identity.Provider == policy.StrategyAuth0OIDC || identity.Provider == policy.StrategyOIDC
+		if !federated || identity.Connection != connection || !h.hasStrategy(connection, identity.Provider) {
+			continue
+		}
+		if identity.Provider+"|"+identity.UserID == record.ID {
+			return identity, true
+		}
+		found = append(found, identity)
+	}
+	if len(found) == 0 {
+		return management.Identity{}, false
+	}
+	return found[0], true
+}
+
+func (h *Handler) hasStrategy(connection, provider string) bool {
+	return slices.ContainsFunc(h.Connections, func(c Connection) bool {
+		return slices.Contains(c.names(), connection) && (c.Strategy == provider || c.Strategy == policy.StrategyAuto || c.Strategy == policy.StrategyAny)
+	})
+}
+
+func (h *Handler) childClientID(connection string) string {
+	for _, c := range h.Connections {
+		if slices.Contains(c.names(), connection) && c.Child != nil {
+			return c.Child.ClientID
+		}
+	}
+	return ""
+}
+
+// maxChildClaims bounds what the claims of the child's token take in the session, as JSON.
+const maxChildClaims = 2 << 10
+
+// notOfChild are the claims that speak of the token, and not of the user.
+var notOfChild = []string{"iss", "aud", "iat", "exp", "nbf", "nonce", "at_hash", "c_hash", "s_hash"}
+
+// shownOfChild gives as many of the claims as fit, by name.
+func (h *Handler) shownOfChild(claims map[string]any) map[string]any {
+	all, _ := management.WithoutSecrets(claims).(map[string]any)
+	shown, size, tooLarge := make(map[string]any), 0, 0
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		if all[name] == nil || slices.Contains(notOfChild, name) {
+			continue
+		}
+		encoded, err := json.Marshal(map[string]any{name: all[name]})
+		if err != nil || size+len(encoded) > maxChildClaims {
+			tooLarge++
+			continue
+		}
+		size += len(encoded)
+		shown[name] = all[name]
+	}
+	if tooLarge > 0 {
+		h.logger.Warn("claims of the child's token are left out, because they do not fit", zap.Int("claims", tooLarge), zap.Int("bytes", maxChildClaims))
+	}
+	return shown
+}
+
+// beginSession stores the session of a login, if need be without the claims of the
+// child's token.
+func (h *Handler) beginSession(header http.Header, at cookiePlace, v *visit, got *redeemed) error {
+	err := h.writeSession(header, at, v, got.session)
+	if _, tooLarge := errors.AsType[*session.TooLargeError](err); !tooLarge || got.child == nil || got.child.without == nil {
+		return err
+	}
+	h.logger.Warn("the claims of the child's token are left out, because the session would be too large", zap.Error(err))
+	got.session.Profile = *got.child.without
+	return h.writeSession(header, at, v, got.session)
+}
+
+// childTokenFor gives the token for a request of the session with that id, or nothing:
+// the token is not there, or it has ended.
+func (h *Handler) childTokenFor(r *http.Request, v *visit, id [16]byte) string {
+	if h.childHeader() == "" || id != v.session.ID {
+		return ""
+	}
+	tokens, ok := h.keys.Load().ReadTokens(&v.session, v.cookies, h.cookiesOf(h.originOf(r)).Session.Name)
+	if !ok || !tokens.ChildExpiry.IsZero() && !h.now().Before(tokens.ChildExpiry) {
+		return ""
+	}
+	return tokens.Child
+}
