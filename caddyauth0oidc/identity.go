@@ -17,8 +17,14 @@ import (
 type identity struct {
 	id      [16]byte // of the session or of the access token
 	profile *profile.Profile
-	facts   upstream.Facts
 	plan    *upstream.Plan
+
+	ends                  int64 // in Unix seconds, as headers show it: a time.Time would take a visit out of its size class
+	assertion, childToken string
+}
+
+func (i *identity) facts() upstream.Facts {
+	return upstream.Facts{Expires: time.Unix(i.ends, 0), Assertion: i.assertion, ChildToken: i.childToken}
 }
 
 // headerRoom is how many headers the array of a visit has room for.
@@ -62,8 +68,9 @@ func (h *Handler) publish(r *http.Request, v *visit, p *profile.Profile, id [16]
 	if v.identity.plan != nil && v.identity.id != id { // an earlier directive has shown somebody else
 		v.withdraw(r)
 	}
-	facts := upstream.Facts{Expires: end, Assertion: h.assert(r, p, id, end), ChildToken: h.childTokenFor(r, v, id)}
-	v.identity = identity{id: id, profile: p, facts: facts, plan: h.plan}
+	v.identity = identity{
+		id: id, profile: p, plan: h.plan, ends: end.Unix(), assertion: h.assert(r, p, id, end), childToken: h.childTokenFor(r, v, id),
+	}
 	v.restore(r)
 }
 
@@ -74,7 +81,7 @@ func (v *visit) restore(r *http.Request) {
 	if plan == nil {
 		return
 	}
-	plan.Apply(r.Header, v.valuesFor(plan), v.identity.profile, v.identity.facts, expander(r, plan))
+	plan.Apply(r.Header, v.valuesFor(plan), v.identity.profile, v.identity.facts(), expander(r, plan))
 	if v.applied == nil {
 		v.applied = v.usualPlans[:0]
 	}
