@@ -79,6 +79,19 @@ func (b *Browser) Step(address string) (*Page, error) { return b.open(address, n
 // Click follows a link from the page, to any site.
 func (p *Page) Click(address string) (*Page, error) { return p.browser.open(address, p.URL, true) }
 
+// Post sends a form to an address, as a page at from would, and follows what comes back.
+func (b *Browser) Post(from, address string, form url.Values) (*Page, error) {
+	page, err := url.Parse(from)
+	if err != nil {
+		return nil, fmt.Errorf("sending a form: %w", err)
+	}
+	to, err := page.Parse(address)
+	if err != nil {
+		return nil, fmt.Errorf("sending a form: %w", err)
+	}
+	return b.navigate(navigation{method: http.MethodPost, url: to, body: form.Encode(), initiator: page}, true)
+}
+
 func (b *Browser) open(address string, initiator *url.URL, follow bool) (*Page, error) {
 	base := initiator
 	if base == nil {

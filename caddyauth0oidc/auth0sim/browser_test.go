@@ -160,3 +160,32 @@ func FuzzReadForms(f *testing.F) {
 		}
 	})
 }
+
+// A form of another site comes without Lax cookies, and the page to which its answer redirects is asked for with them.
+func TestPostOfAnotherSiteCarriesNoLaxCookies(t *testing.T) {
+	t.Parallel()
+	n := NewNetwork()
+	n.Handle("a.test", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			w.Header().Set("Seen", r.Header.Get("Cookie")+" "+r.Header.Get("Origin")+" "+r.Header.Get("Sec-Fetch-Site"))
+			http.Redirect(w, r, "/next", http.StatusSeeOther)
+			return
+		}
+		_, _ = io.WriteString(w, r.Header.Get("Cookie"))
+	}))
+	b := NewBrowser(n)
+	b.SetCookie("https://a.test/", &http.Cookie{Name: "lax", Value: "1", Secure: true, SameSite: http.SameSiteLaxMode})
+	b.SetCookie("https://a.test/", &http.Cookie{Name: "none", Value: "1", Secure: true, SameSite: http.SameSiteNoneMode})
+	for from, want := range map[string]string{
+		"https://b.test/page": "none=1 https://b.test cross-site",
+		"https://a.test/page": "lax=1; none=1 https://a.test same-origin",
+	} {
+		page, err := b.Post(from, "https://a.test/", url.Values{"x": {"1"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen := page.Hops[0].Header.Get("Seen"); seen != want || page.Body != "lax=1; none=1" {
+			t.Errorf("from %s: the form came with %q, the page behind it with %q", from, seen, page.Body)
+		}
+	}
+}

@@ -28,7 +28,7 @@ func (t *Tenant) serveLoginPage(w http.ResponseWriter, r *http.Request) {
 func (t *Tenant) loginPage(w http.ResponseWriter, status int, tx *transaction, state, problem string) {
 	app, _ := t.application(tx.clientID)
 	page := loginPage{
-		Tenant: t.host, Application: app.Name, State: state, Action: "/u/login?state=" + url.QueryEscape(state),
+		Tenant: t.host, Application: app.Name, State: state, Action: t.base() + "/u/login?state=" + url.QueryEscape(state),
 		Problem: problem, Username: tx.loginHint,
 	}
 	for _, c := range t.enabledConnections(tx.clientID) {

@@ -117,7 +117,7 @@ func (t *Tenant) serveOIDCLogout(w http.ResponseWriter, r *http.Request) {
 			fields[name] = values
 		}
 		fields.Set("confirm", current.sid)
-		t.render(w, http.StatusOK, "logout", plainPage{Tenant: t.host, Title: "Log out", Fields: fields})
+		t.render(w, http.StatusOK, "logout", plainPage{Tenant: t.host, Title: "Log out", Action: t.base() + "/oidc/logout", Fields: fields})
 		return
 	}
 	s, ok := t.endSession(w, r)

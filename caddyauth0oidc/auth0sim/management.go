@@ -48,7 +48,7 @@ func (t *Tenant) addManagementRoutes(mux *http.ServeMux) {
 }
 
 // ManagementAudience is the identifier of the tenant's Management API, its slash included.
-func (t *Tenant) ManagementAudience() string { return t.Issuer() + "api/v2/" }
+func (t *Tenant) ManagementAudience() string { return t.base() + "/api/v2/" }
 
 // AddManagementClient registers a machine-to-machine application that may get Management tokens with these scopes.
 func (t *Tenant) AddManagementClient(scopes ...string) *Application {

@@ -49,19 +49,16 @@ func NewNetwork() *Network {
 }
 
 // Tenant returns the tenant of that domain and creates it when there is none. "acme.auth0.test" is an https tenant,
-// "http://acme.localhost:9000" an http one.
+// "http://acme.localhost:9000" an http one. "https://idp.test:8443/acme" lies below a path, as no real tenant does: that is
+// its issuer to the byte, and several such tenants may share a host.
 func (n *Network) Tenant(domain string) *Tenant {
-	scheme, host := "https", domain
-	if before, after, found := strings.Cut(domain, "://"); found {
-		scheme, host = before, after
-	}
-	host = canonicalHost(strings.TrimSuffix(host, "/"))
+	at := addressOf(domain)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	t, ok := n.tenants[host]
+	t, ok := n.tenants[at.host+at.path]
 	if !ok {
-		t = newTenant(n, scheme, host)
-		n.tenants[host] = t
+		t = newTenant(n, at)
+		n.tenants[at.host+at.path] = t
 	}
 	return t
 }
@@ -75,7 +72,7 @@ func (n *Network) Handle(host string, h http.Handler) {
 
 // ServeHTTP answers requests of a real listener by their Host header.
 func (n *Network) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h, t := n.lookup(r.Host)
+	h, t := n.lookup(r.Host, r.URL.Path)
 	switch {
 	case t != nil && t.isDown():
 		panic(http.ErrAbortHandler)
@@ -89,7 +86,7 @@ func (n *Network) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // RoundTrip delivers a request to the host of its URL. An unknown host fails as its DNS lookup would, a tenant that is
 // down as a refused connection. The handler sees none of the values of the client's context, as across a real network.
 func (n *Network) RoundTrip(req *http.Request) (*http.Response, error) {
-	h, t := n.lookup(req.URL.Host)
+	h, t := n.lookup(req.URL.Host, req.URL.Path)
 	if h == nil && n.Outside != nil {
 		return n.Outside.RoundTrip(req)
 	}
@@ -127,14 +124,30 @@ func (n *Network) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-func (n *Network) lookup(host string) (http.Handler, *Tenant) {
+// lookup finds who answers for an address: a tenant below whose path it lies, a tenant or another handler of the whole
+// host, or, on the host of nothing but tenants with paths, nobody with 404.
+func (n *Network) lookup(host, path string) (http.Handler, *Tenant) {
 	host = canonicalHost(host)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if t, ok := n.tenants[host]; ok {
-		return t, t
+	var others http.Handler
+	var found *Tenant
+	for _, t := range n.tenants {
+		switch {
+		case t.host != host:
+		case !t.has(path):
+			others = http.NotFoundHandler()
+		case found == nil || len(t.path) > len(found.path):
+			found = t
+		}
 	}
-	return n.handlers[host], nil
+	if h := n.handlers[host]; h != nil {
+		others = h
+	}
+	if found != nil {
+		return found, found
+	}
+	return others, nil
 }
 
 // token returns n random bytes in base64url, the alphabet of Auth0's codes and session ids.

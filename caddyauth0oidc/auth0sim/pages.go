@@ -49,7 +49,7 @@ input,select,button{font:inherit;padding:.5rem;margin:.25rem 0 .75rem}form{margi
 {{end}}{{end}}<noscript><button type="submit">Continue</button></noscript></form>{{template "bottom"}}{{end}}
 
 {{define "logout"}}{{template "top" .}}<p>Do you want to log out?</p>
-<form method="post" action="/oidc/logout">
+<form method="post" action="{{.Action}}">
 {{range $name, $values := .Fields}}{{range $values}}<input type="hidden" name="{{$name}}" value="{{.}}">
 {{end}}{{end}}<button type="submit" name="action" value="accept">Log out</button></form>{{template "bottom"}}{{end}}
 

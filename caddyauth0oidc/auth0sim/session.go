@@ -84,7 +84,7 @@ func (t *Tenant) endSession(w http.ResponseWriter, r *http.Request) (session, bo
 
 // cookie is host-only, and usable in cross-site requests as Auth0's are.
 func (t *Tenant) cookie(name, value string) *http.Cookie {
-	c := &http.Cookie{Name: name, Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	c := &http.Cookie{Name: name, Value: value, Path: t.path + "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}
 	if t.scheme == "https" {
 		c.Secure, c.SameSite = true, http.SameSiteNoneMode
 	}

@@ -12,9 +12,8 @@ type Tenant struct {
 	Settings
 
 	network *Network
-	scheme  string
-	host    string
-	routes  *http.ServeMux
+	address
+	routes *http.ServeMux
 
 	mu           sync.Mutex
 	down         bool
@@ -36,9 +35,9 @@ type Tenant struct {
 	log          []LogEntry
 }
 
-func newTenant(n *Network, scheme, host string) *Tenant {
+func newTenant(n *Network, at address) *Tenant {
 	t := &Tenant{
-		Settings: defaultSettings(), network: n, scheme: scheme, host: host,
+		Settings: defaultSettings(), network: n, address: at,
 		calls: map[string]int{}, rings: map[string]*keyRing{},
 		applications: map[string]*Application{}, apis: map[string]API{}, users: map[string]*User{},
 		sessions: map[string]*session{}, transactions: map[string]*transaction{},
@@ -75,22 +74,6 @@ func (t *Tenant) newRoutes() *http.ServeMux {
 	return mux
 }
 
-// Issuer is the iss of the tenant's tokens, with the slash at its end that Auth0 puts there.
-func (t *Tenant) Issuer() string { return t.base() + "/" }
-
-// Domain is what an operator writes as the tenant's domain: the bare host, or the whole URL of an http tenant.
-func (t *Tenant) Domain() string {
-	if t.scheme == "https" {
-		return t.host
-	}
-	return t.base()
-}
-
-// Host is the host, with its port if it has one.
-func (t *Tenant) Host() string { return t.host }
-
-func (t *Tenant) base() string { return t.scheme + "://" + t.host }
-
 func (t *Tenant) now() time.Time { return t.network.Now() }
 
 // Configure changes the settings while the tenant is in use.
@@ -119,7 +102,7 @@ func (t *Tenant) isDown() bool {
 	return t.down
 }
 
-// Calls is how many requests came for that path.
+// Calls is how many requests came for that path, which is counted from the tenant's own one.
 func (t *Tenant) Calls(path string) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -128,6 +111,11 @@ func (t *Tenant) Calls(path string) int {
 
 // ServeHTTP answers one request to the tenant.
 func (t *Tenant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r, ok := t.withoutPath(r)
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
 	t.mu.Lock()
 	t.calls[r.URL.Path]++
 	intercept := t.Intercept

@@ -159,7 +159,7 @@ func (t *Tenant) clientCredentials(app Application, form url.Values) (map[string
 	if audience == "" {
 		return nil, missing("audience")
 	}
-	if _, ok := t.api(audience); !ok && audience != t.Issuer()+"api/v2/" {
+	if _, ok := t.api(audience); !ok && audience != t.base()+"/api/v2/" {
 		return nil, &tokenError{http.StatusForbidden, "access_denied", "Service not found: " + audience}
 	}
 	scopes, ok := app.Grants[audience]
