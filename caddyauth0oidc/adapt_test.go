@@ -168,6 +168,7 @@ func TestAdaptedJSONLoadsWithoutTheCaddyfile(t *testing.T) {
 			t.Setenv("TEST_API", "urn:acme:reports")
 			t.Setenv("TEST_CONNECTION", "acme")
 			t.Setenv("TEST_ORGANIZATION", "globex")
+			t.Setenv("TEST_ISSUER", "https://login.example.com:8443/acme")
 			t.Setenv("TEST_SECRET", adaptSecret)
 			t.Setenv("TEST_OLD_SECRET", "an-older-test-secret-of-32-bytes-or-more")
 			if err := caddy.Validate(adaptConfig(t, golden.want)); err != nil {
@@ -180,7 +181,8 @@ func TestAdaptedJSONLoadsWithoutTheCaddyfile(t *testing.T) {
 func TestEverySettingOfTheCaddyfileReachesItsField(t *testing.T) {
 	adaptNoEnvironment(t)
 	all := adaptGoldenHandler(t, "every_setting")
-	// The one setting that excludes others.
+	// The settings that exclude others.
+	all.Issuer = adaptGoldenHandler(t, "issuer_with_port_and_path").Issuer
 	all.ClientAssertion = adaptGoldenHandler(t, "client_assertion").ClientAssertion
 	adaptNothingIsZero(t, "handler", reflect.ValueOf(*all))
 }

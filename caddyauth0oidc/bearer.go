@@ -9,8 +9,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
-
-	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
 )
 
 // Bearer lets API clients pass with an access token of the tenant in the header
@@ -74,7 +72,7 @@ func (h *Handler) parseBearer(d *caddyfile.Dispenser) error {
 
 // checkBearer judges the setting as a whole; a placeholder among the audiences is
 // judged once it is resolved.
-func checkBearer(b *Bearer, domain, clientID string) error {
+func checkBearer(b *Bearer, issuer, clientID string) error {
 	if b == nil {
 		return nil
 	}
@@ -88,7 +86,7 @@ func checkBearer(b *Bearer, domain, clientID string) error {
 		if hasPlaceholder(audience) {
 			continue
 		}
-		if err := errors.Join(checkAPI(audience), checkForeign(audience, domain)); err != nil {
+		if err := errors.Join(checkAPI(audience), checkForeign(audience, issuer)); err != nil {
 			return fmt.Errorf("audience: %w", err)
 		}
 	}
@@ -105,19 +103,17 @@ func checkAPI(audience string) error {
 	return nil
 }
 
-// checkForeign refuses the APIs of the tenant itself, by its domain or its custom one:
+// checkForeign refuses the APIs of the tenant itself, by whichever issuer it has:
 // the token of every user is for /userinfo, whatever application asked for it, and there
 // are others, such as /api/v2/, /me/ and /my-org/. Below the issuer no address is
 // somebody else's; of other tenants the known ones are refused.
-func checkForeign(audience, domain string) error {
+func checkForeign(audience, issuer string) error {
 	u, err := url.Parse(audience)
 	if err != nil {
 		return nil
 	}
-	issuer, err := tenant.IssuerOf(domain)
-	ofIssuer := err == nil && strings.HasPrefix(strings.ToLower(u.Scheme+"://"+withoutDefaultPort(u.Scheme, u.Host))+"/", issuer)
 	known := slices.Contains([]string{"userinfo", "api/v2", "me", "my-org"}, strings.Trim(u.Path, "/"))
-	if ofIssuer || known && strings.HasSuffix(strings.ToLower(u.Hostname()), ".auth0.com") {
+	if belongsTo(u, issuer) || known && strings.HasSuffix(strings.ToLower(u.Hostname()), ".auth0.com") {
 		return fmt.Errorf("'%s' is an API of the tenant itself; write the identifier of one of your own", audience)
 	}
 	return nil

@@ -38,7 +38,7 @@ func TestAPIsOfTheTenantItselfAreNoAudience(t *testing.T) {
 		"https://login.acme.com.evil.test/me/": false, "https://api.acme.com/me/": false, "http://login.acme.com/": false,
 		"urn:reports": false, "reports": false, "https://api.example.com/userinfo": false, "https://acme.eu.auth0.com/reports": false,
 	} {
-		if err := checkForeign(audience, "login.acme.com"); (err != nil) != refused {
+		if err := checkForeign(audience, "https://login.acme.com/"); (err != nil) != refused {
 			t.Errorf("%s: %v", audience, err)
 		}
 	}

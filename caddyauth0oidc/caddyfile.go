@@ -141,7 +141,8 @@ type setting func(*Handler, *caddyfile.Dispenser) error
 
 // settings are the subdirectives by name.
 var settings = map[string]setting{
-	"domain":           text(func(h *Handler) *string { return &h.Domain }, checkDomain),
+	"domain":           provider(text(func(h *Handler) *string { return &h.Domain }, checkDomain)),
+	"issuer":           provider(text(func(h *Handler) *string { return &h.Issuer }, checkIssuer)),
 	"client_id":        text(func(h *Handler) *string { return &h.ClientID }, checkNotEmpty),
 	"client_secret":    (*Handler).parseClientSecret,
 	"client_auth":      text(func(h *Handler) *string { return &h.ClientAuth }, checkClientAuth),
@@ -182,12 +183,14 @@ var addable = map[string]bool{"require": true, "deny": true}
 func (h *Handler) parseBlock(d *caddyfile.Dispenser) error {
 	ofPreset := h.Connections
 	h.Connections = nil
-	err := eachOnce(d, repeatable, func(name string) error {
-		set := settings[name]
-		if set == nil {
-			return unknown(d, name, settings)
-		}
-		return set(h, d)
+	err := h.inheritIssuer(func() error {
+		return eachOnce(d, repeatable, func(name string) error {
+			set := settings[name]
+			if set == nil {
+				return unknown(d, name, settings)
+			}
+			return set(h, d)
+		})
 	})
 	if len(h.Connections) == 0 {
 		h.Connections = ofPreset

@@ -115,7 +115,7 @@ func (h *Handler) checkChildren() error {
 		if err != nil {
 			return err
 		}
-		if master, err := tenant.IssuerOf(h.Domain); err == nil && issuer == master {
+		if issuer == h.issuer() {
 			return fmt.Errorf("'%s' is the master tenant; write the domain of the child", c.Child.Domain)
 		}
 	}

@@ -48,6 +48,7 @@ type worldSetup struct {
 	base     string
 	address  string // of the site block, if it is not the base
 	strategy string
+	path     string // of the master's issuer, from its first slash on
 	site     string // replaces the whole site block's content
 	settings string // more lines of the directive
 	global   string // more lines of the global options
@@ -56,6 +57,7 @@ type worldSetup struct {
 func atBase(base string) worldOption       { return func(s *worldSetup) { s.base = base } }
 func atAddress(site string) worldOption    { return func(s *worldSetup) { s.address = site } }
 func withStrategy(name string) worldOption { return func(s *worldSetup) { s.strategy = name } }
+func atIssuerPath(path string) worldOption { return func(s *worldSetup) { s.path = path } }
 func withSite(content string) worldOption  { return func(s *worldSetup) { s.site = content } }
 func withGlobal(lines string) worldOption  { return func(s *worldSetup) { s.global = lines } }
 func withSettings(lines string) worldOption {
@@ -82,7 +84,7 @@ func newWorld(t *testing.T, options ...worldOption) *world {
 	t.Cleanup(tenants.Close)
 	_, port, _ := strings.Cut(strings.TrimPrefix(tenants.URL, "http://"), ":")
 	w.pair = auth0sim.NewPair(w.network, setup.base, auth0sim.WithStrategy(setup.strategy),
-		auth0sim.WithDomains("http://master.localhost:"+port, "http://child.localhost:"+port))
+		auth0sim.WithDomains("http://master.localhost:"+port+setup.path, "http://child.localhost:"+port))
 	w.load(setup)
 	return w
 }
@@ -109,6 +111,9 @@ func (w *world) serve(setup worldSetup) {
 	).Replace("{\nadmin off\nauto_https off\nstorage file_system {\nroot FOLDER\n}\nlog {\noutput file FOLDER/log\nlevel DEBUG\n}\nGLOBAL\n}\nADDRESS {\nlog\nSITE\n}\n")
 	config = strings.ReplaceAll(config, "SETTINGS",
 		"domain DOMAIN\nclient_id CLIENT_ID\nclient_secret CLIENT_SECRET\nconnection acme-child\n"+setup.settings)
+	if setup.path != "" {
+		config = strings.ReplaceAll(config, "domain DOMAIN", "issuer "+w.pair.Master.Issuer())
+	}
 	config = strings.NewReplacer(
 		"CHILD_TENANT", strings.TrimSuffix(w.pair.Child.Issuer(), "/"), "CHILD_APPLICATION", w.pair.ChildApp.ClientID,
 		"DOMAIN", strings.TrimSuffix(w.pair.Master.Issuer(), "/"), "CLIENT_ID", w.pair.App.ClientID,

@@ -186,7 +186,7 @@ func (h *Handler) judgeTogether() error {
 		named("assertion", checkAssertion(filled.Assertion, filled.Headers)),
 		named("connection child", filled.checkChildren()),
 		named("management", filled.checkManagement()),
-		named("bearer", checkBearer(filled.Bearer, filled.Domain, filled.ClientID)),
+		named("bearer", checkBearer(filled.Bearer, filled.issuer(), filled.ClientID)),
 		named("logout", checkLogout(filled.Logout)),
 	)
 }

@@ -1,6 +1,7 @@
 package caddyauth0oidc
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
@@ -51,7 +52,7 @@ func isOwnNavigation(r *http.Request) bool {
 }
 
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, v *visit, status int) error {
-	request := tenant.LogoutRequest{Strategy: h.Logout.Strategy, ReturnTo: h.originOf(r).String() + h.Logout.ReturnTo}
+	request := tenant.LogoutRequest{Strategy: h.logoutStrategy(), ReturnTo: h.originOf(r).String() + h.Logout.ReturnTo}
 	ended, newest := 0, time.Time{}
 	for _, other := range h.siblings(v) {
 		if s, ok := other.endSession(w, r, v); ok {
@@ -71,7 +72,7 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, v *visit, stat
 	if request.IDToken != "" { // the address of the redirect has it, and access logs have that
 		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	}
-	redirect(w, h.shared.tenant.LogoutURL(metadata, h.application, request), status)
+	redirect(w, cmp.Or(h.shared.tenant.LogoutURL(metadata, h.application, request), request.ReturnTo), status)
 	return nil
 }
 

@@ -48,6 +48,15 @@ type Handler struct {
 	// loaded. Default: the environment variable `AUTH0_DOMAIN`. Required.
 	Domain string `json:"domain,omitempty"`
 
+	// Issuer is the issuer identifier (OpenID Connect Discovery 1.0 section 3), in
+	// place of `domain`, where it is not `https://<domain>/`: a URL with any port and
+	// path, such as `https://login.example.com:8443/tenants/acme`, compared byte for
+	// byte with the discovery document and the tokens' `iss`, a slash at its end
+	// included; plain http is accepted for loopback hosts only. With it, `logout
+	// strategy` `auto` knows no other logout endpoint than a published one.
+	// Placeholders are resolved when the configuration is loaded. Default: none.
+	Issuer string `json:"issuer,omitempty"`
+
 	// ClientID is the client id of the application in the master tenant.
 	// Placeholders are resolved when the configuration is loaded. Default: the
 	// environment variable `AUTH0_CLIENT_ID`. Required.

@@ -155,7 +155,7 @@ func (h *Handler) writePage(w http.ResponseWriter, r *http.Request, status int, 
 	}
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
-	header.Set("Content-Security-Policy", p.policy(h.shared.origin+" "+h.originOf(r).String()))
+	header.Set("Content-Security-Policy", p.policy(h.formOrigins(r, p)+" "+h.originOf(r).String()))
 	header.Set("X-Frame-Options", "DENY")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", p.referrer())

@@ -1,6 +1,7 @@
 package caddyauth0oidc
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -97,7 +98,7 @@ func (h *Handler) loadMatchers(ctx caddy.Context) error {
 
 func (h *Handler) fillFromEnvironment() {
 	for env, field := range map[string]*string{envDomain: &h.Domain, envClientID: &h.ClientID, envClientSecret: &h.ClientSecret} {
-		if *field == "" && (env != envClientSecret || h.ClientAssertion == nil) {
+		if *field == "" && (env != envClientSecret || h.ClientAssertion == nil) && (env != envDomain || h.Issuer == "") {
 			*field = trimmed(os.Getenv(env))
 		}
 	}
@@ -140,7 +141,7 @@ func (h *Handler) fillDefaults() {
 	orText(&h.Headers.Prefix, upstream.DefaultPrefix)
 	h.Assertion.fillDefaults(h.Headers.Prefix)
 	orText(&h.PAR, tenant.PushAuto)
-	h.Management.fillDefaults(h.Domain, h.Headers.Prefix)
+	h.Management.fillDefaults(cmp.Or(h.Domain, h.Issuer), h.Headers.Prefix)
 	orText(&h.Prefix, "/auth")
 	orText(&h.Logout.Strategy, tenant.LogoutAuto)
 	orText(&h.Logout.Hint, hintSID)
@@ -184,7 +185,7 @@ func (h *Handler) resolve() error {
 		return nil
 	}
 	errs := []error{
-		replace("domain", &h.Domain), replace("client_id", &h.ClientID),
+		replace("domain", &h.Domain), replace("issuer", &h.Issuer), replace("client_id", &h.ClientID),
 		replace("client_secret", &h.ClientSecret), replace("audience", &h.Audience),
 		replace("next_client_secret", &h.NextClientSecret), h.ClientAssertion.resolve(replace),
 		h.Management.resolve(replace),
@@ -224,7 +225,7 @@ func (h *Handler) complete() error {
 		return fmt.Errorf("'%s' is missing; add it to the block, or set %s in the environment", setting, env)
 	}
 	return errors.Join(
-		missing("domain", envDomain, h.Domain != ""),
+		missing("domain", envDomain, h.Domain != "" || h.Issuer != ""),
 		missing("client_id", envClientID, h.ClientID != ""),
 		missing("client_secret", envClientSecret, h.ClientSecret != "" || h.ClientAssertion != nil),
 		missing("connection", envConnection, len(h.Connections) != 0),
@@ -234,7 +235,7 @@ func (h *Handler) complete() error {
 // judge asks of every setting whether its value is possible.
 func (h *Handler) judge() error {
 	errs := []error{
-		named("domain", checkDomain(h.Domain)),
+		h.checkProvider(),
 		named("client_id", checkNotEmpty(h.ClientID)),
 		h.checkClient(),
 		named("connection", checkConnections(h.Connections)),
@@ -257,7 +258,7 @@ func (h *Handler) judge() error {
 		named("assertion", checkAssertion(h.Assertion, h.Headers)),
 		named("connection child", h.checkChildren()),
 		named("management", h.checkManagement()),
-		named("bearer", checkBearer(h.Bearer, h.Domain, h.ClientID)),
+		named("bearer", checkBearer(h.Bearer, h.issuer(), h.ClientID)),
 		named("base_url", each(checkBaseURL)(h.BaseURLs)),
 		named("prefix", checkPrefix(h.Prefix)),
 		named("logout strategy", checkLogoutStrategy(h.Logout.Strategy)),
@@ -279,11 +280,8 @@ func (h *Handler) judge() error {
 
 // prepare builds what the requests use, from values that were found possible.
 func (h *Handler) prepare(ctx caddy.Context) error {
-	issuer, err := tenant.IssuerOf(h.Domain)
-	if err != nil {
-		return fmt.Errorf("domain: %w", err)
-	}
-	if h.application, err = h.newApplication(issuer); err != nil {
+	var err error
+	if h.application, err = h.newApplication(h.issuer()); err != nil {
 		return err
 	}
 	if err := h.prepareConnections(); err != nil {
@@ -317,11 +315,11 @@ func (h *Handler) prepare(ctx caddy.Context) error {
 	if err := h.newCookies(); err != nil {
 		return fmt.Errorf("session cookie: %w", err)
 	}
-	if err := h.prepareKeys(ctx, issuer); err != nil {
+	if err := h.prepareKeys(ctx, h.issuer()); err != nil {
 		return fmt.Errorf("secret: %w", err)
 	}
 	h.routes, h.place = h.ownRoutes(), new(atomic.Pointer[place])
-	if h.shared, err = acquireShared(issuer, h.ClientID); err != nil {
+	if h.shared, err = acquireShared(h.issuer(), h.ClientID); err != nil {
 		return err
 	}
 	if err := h.prepareAssertion(ctx); err != nil {

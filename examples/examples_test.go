@@ -133,10 +133,10 @@ var off = regexp.MustCompile(`(?m)^(\t*)#([^ #\n])`)
 type edit struct{ find, put string }
 
 var variants = map[string][]edit{
-	"with a secret": {without("client_assertion"), without("allow acme")},
-	"with a key":    {{`(?m)^\t+client_secret \{env\.AUTH0.*\n`, ""}, without("client_auth"), without("allow acme")},
+	"with a secret": {{`(?m)^\t\tdomain acme.*\n`, ""}, without("client_assertion"), without("allow acme")},
+	"with a key":    {without("issuer"), {`(?m)^\t+client_secret \{env\.AUTH0.*\n`, ""}, without("client_auth"), without("allow acme")},
 	"with a connection for each customer": {
-		without("client_assertion"), without("(label|email_domain)"),
+		without("issuer"), without("client_assertion"), without("(label|email_domain)"),
 		{`connection acme-child \{`, "connection {http.request.host.labels.2} {"},
 		{`user_id_as auth0-oidc acme`, "user_id_as auth0-oidc"}, // each under its own name
 	},

@@ -70,11 +70,13 @@ func bareHost(rest string) (string, error) {
 	return host, nil
 }
 
-// checkIssuer refuses an issuer that RFC 8414 section 2 does not allow, with the exception of plain http on loopback hosts.
-func checkIssuer(issuer string) error {
+// CheckIssuer refuses an issuer that RFC 8414 section 2 does not allow, with the exception of plain http on loopback hosts.
+func CheckIssuer(issuer string) error {
 	u, err := url.Parse(issuer)
 	switch {
-	case err != nil || u.Hostname() == "" || strings.ContainsFunc(issuer, unicode.IsSpace):
+	case issuer == "":
+		return errors.New("the issuer is empty: write it like https://acme.eu.auth0.com/")
+	case err != nil || u.Hostname() == "" || strings.ContainsFunc(issuer, notPrintable):
 		return errors.New("the issuer is not a URL: write it like https://acme.eu.auth0.com/")
 	case u.User != nil:
 		return errors.New("the issuer contains a user name or password: leave it out")
@@ -84,9 +86,13 @@ func checkIssuer(issuer string) error {
 		return errors.New("the issuer is plain http, which is only for loopback hosts: write https://")
 	case u.Scheme != "https" && u.Scheme != "http":
 		return errors.New("the issuer is not an https URL: write it like https://acme.eu.auth0.com/")
+	case !validHost(strings.ToLower(u.Hostname())) || !validPort(u):
+		return errors.New("the issuer has a host or a port that cannot be: write it like https://acme.eu.auth0.com:8443/, in ASCII (xn--...) if it is international")
 	}
 	return nil
 }
+
+func notPrintable(r rune) bool { return r <= ' ' || r > '~' }
 
 // isLoopback reports whether a host can only be this machine (RFC 6761 section 6.3, RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.3).
 func isLoopback(host string) bool {

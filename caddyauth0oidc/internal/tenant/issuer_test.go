@@ -74,13 +74,15 @@ func TestNewRefusesAnIssuerThatIsNone(t *testing.T) {
 		"", "acme.eu.auth0.com", "https://", "http://acme.eu.auth0.com/", "http://localhost.evil.example/", "ftp://localhost/",
 		"https://user@acme.eu.auth0.com/", "https://acme.eu.auth0.com/?", "https://acme.eu.auth0.com/?a=b", "https://acme.eu.auth0.com/#",
 		"https://acme.eu.auth0.com/ ", "https://acme.eu.auth0.com/\n", "https:acme", "http://128.0.0.1/", "http://[::2]/",
+		"https://acme.example:/path", "https://acme.example:99999/path", "https://acme.example;x/path", "https://b\u00fccher.example/path",
+		"https://acme.example/p\u00e4th", "https://acme.example/%zz",
 	} {
 		if _, err := New(Config{Issuer: issuer}); err == nil {
 			t.Errorf("the issuer %q was accepted", issuer)
 		}
 	}
 	for _, issuer := range []string{
-		"https://acme.eu.auth0.com/", "https://acme.example/path", "http://localhost:1/", "http://a.b.localhost/", "http://127.8.8.8/", "http://[::1]:80/",
+		"https://acme.eu.auth0.com/", "https://acme.example/path", "https://acme.example:8443/path/", "https://ACME.example/%2F", "http://localhost:1/", "http://a.b.localhost/", "http://127.8.8.8/", "http://[::1]:80/",
 	} {
 		got, err := New(Config{Issuer: issuer})
 		if err != nil || got.Issuer() != issuer {

@@ -10,11 +10,13 @@ const (
 	LogoutOIDC = "oidc"
 	// LogoutV2 uses /v2/logout.
 	LogoutV2 = "v2"
+	// LogoutPublished uses the end session endpoint if the tenant publishes it, and nothing otherwise.
+	LogoutPublished = "published"
 )
 
 // LogoutRequest is how a session at the tenant is to be ended.
 type LogoutRequest struct {
-	// Strategy is LogoutAuto, LogoutOIDC or LogoutV2; empty means LogoutAuto.
+	// Strategy is LogoutAuto, LogoutOIDC, LogoutV2 or LogoutPublished; empty means LogoutAuto.
 	Strategy string
 	// ReturnTo is where the tenant sends the browser afterwards; empty leaves it to the tenant.
 	ReturnTo string
@@ -24,12 +26,15 @@ type LogoutRequest struct {
 	IDToken Secret
 }
 
-// LogoutURL returns the URL that ends the session at the tenant. It needs no network; md is nil when discovery is not known.
+// LogoutURL returns the URL that ends the session at the tenant; with LogoutPublished it may be empty. It needs no network; md is nil when discovery is not known.
 // client_id is always sent, because it selects the list that the return address is looked up in (Auth0 docs, "Redirect Users
 // after Logout").
 func (t *Tenant) LogoutURL(md *Metadata, app Application, r LogoutRequest) string {
 	base := strings.TrimSuffix(t.issuer, "/")
 	published := md != nil && md.EndSessionEndpoint != ""
+	if r.Strategy == LogoutPublished && !published {
+		return ""
+	}
 	parameters := []Parameter{{"client_id", app.ClientID}}
 	if r.Strategy == LogoutV2 || (r.Strategy != LogoutOIDC && !published) {
 		return withParameters(base+"/v2/logout", appendUnlessEmpty(parameters, "returnTo", r.ReturnTo))

@@ -31,6 +31,11 @@ func TestLogoutURL(t *testing.T) {
 			t.Errorf("%s: %s", tt.name, got)
 		}
 	}
+	for name, md := range map[string]*Metadata{"not published": silent, "unknown": nil} {
+		if got := tn.LogoutURL(md, testApp, LogoutRequest{Strategy: LogoutPublished}); got != "" {
+			t.Errorf("published, %s: %s", name, got)
+		}
+	}
 	bare, err := New(Config{Issuer: "https://login.example.com/tenant"})
 	if err != nil {
 		t.Fatal(err)

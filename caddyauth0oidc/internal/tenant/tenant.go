@@ -54,7 +54,7 @@ type Tenant struct {
 
 // New makes a Tenant without talking to it. It refuses an issuer that is not an https URL, or a plain http one of a loopback host.
 func New(c Config) (*Tenant, error) {
-	if err := checkIssuer(c.Issuer); err != nil {
+	if err := CheckIssuer(c.Issuer); err != nil {
 		return nil, err
 	}
 	t := &Tenant{issuer: c.Issuer, transport: c.Transport, timeout: c.Timeout, now: c.Now, random: c.Random}
