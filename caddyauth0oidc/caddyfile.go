@@ -143,6 +143,7 @@ type setting func(*Handler, *caddyfile.Dispenser) error
 var settings = map[string]setting{
 	"domain":           provider(text(func(h *Handler) *string { return &h.Domain }, checkDomain)),
 	"issuer":           provider(text(func(h *Handler) *string { return &h.Issuer }, checkIssuer)),
+	"http":             (*Handler).parseHTTP,
 	"client_id":        text(func(h *Handler) *string { return &h.ClientID }, checkNotEmpty),
 	"client_secret":    (*Handler).parseClientSecret,
 	"client_auth":      text(func(h *Handler) *string { return &h.ClientAuth }, checkClientAuth),

@@ -173,6 +173,7 @@ var children = caddy.NewUsagePool()
 
 // childTenant is one of them.
 type childTenant struct {
+	key    string
 	tenant *tenant.Tenant
 	now    func() time.Time
 }
@@ -183,14 +184,15 @@ func (c *childTenant) Destruct() error {
 	return nil
 }
 
-func acquireChild(domain string) (*childTenant, error) {
+func acquireChild(domain string, by passage) (*childTenant, error) {
 	issuer, err := tenant.IssuerOf(domain)
 	if err != nil {
 		return nil, err
 	}
-	value, _, err := children.LoadOrNew(issuer, func() (caddy.Destructor, error) {
-		c := &childTenant{now: time.Now}
-		c.tenant, err = tenant.New(tenant.Config{Issuer: issuer, Now: func() time.Time { return c.now() }})
+	key := by.key + issuer
+	value, _, err := children.LoadOrNew(key, func() (caddy.Destructor, error) {
+		c := &childTenant{key: key, now: time.Now}
+		c.tenant, err = tenant.New(tenant.Config{Issuer: issuer, Egress: by.Egress, Now: func() time.Time { return c.now() }})
 		return c, err
 	})
 	if err != nil {
@@ -202,14 +204,14 @@ func acquireChild(domain string) (*childTenant, error) {
 // usesChildToken tells whether logins look for the child's token.
 func (h *Handler) usesChildToken() bool { return h.fromManagement() && h.Management.IDPToken != nil }
 
-func (h *Handler) prepareChildren() error {
+func (h *Handler) prepareChildren(by passage) error {
 	h.childTenants = make(map[string]*childTenant)
 	for _, c := range h.Connections {
 		if c.Child == nil || !h.usesChildToken() {
 			continue
 		}
 		for _, name := range c.names() {
-			child, err := acquireChild(c.Child.Domain)
+			child, err := acquireChild(c.Child.Domain, by)
 			if err != nil {
 				return fmt.Errorf("the child of %s: %w", name, err)
 			}
@@ -222,7 +224,7 @@ func (h *Handler) prepareChildren() error {
 func (h *Handler) releaseChildren() error {
 	var errs []error
 	for _, child := range h.childTenants {
-		_, err := children.Delete(child.tenant.Issuer())
+		_, err := children.Delete(child.key)
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

@@ -53,7 +53,7 @@ type surroundings struct {
 func processSurroundings() surroundings {
 	return surroundings{
 		getenv: os.Getenv, in: os.Stdin, out: os.Stdout, err: os.Stderr, terminal: term.IsTerminal(int(os.Stdin.Fd())),
-		transport: tenant.NewTransport(), wait: waitFor, now: time.Now,
+		transport: tenant.NewTransport(tenant.Egress{}), wait: waitFor, now: time.Now,
 	}
 }
 

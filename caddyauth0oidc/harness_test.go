@@ -1,9 +1,11 @@
 package caddyauth0oidc
 
 import (
+	"crypto/tls"
 	"encoding/base64"
 	"fmt"
 	"io"
+	"log"
 	mathrand "math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -48,10 +50,12 @@ type worldSetup struct {
 	base     string
 	address  string // of the site block, if it is not the base
 	strategy string
-	path     string // of the master's issuer, from its first slash on
-	site     string // replaces the whole site block's content
-	settings string // more lines of the directive
-	global   string // more lines of the global options
+	host     string      // of the master
+	tls      *tls.Config // of the tenants' server, which is plain http without
+	path     string      // of the master's issuer, from its first slash on
+	site     string      // replaces the whole site block's content
+	settings string      // more lines of the directive
+	global   string      // more lines of the global options
 }
 
 func atBase(base string) worldOption       { return func(s *worldSetup) { s.base = base } }
@@ -74,17 +78,24 @@ func newWorld(t *testing.T, options ...worldOption) *world {
 			t.Fatalf("%s is set in the environment of the tests", name)
 		}
 	}
-	setup := worldSetup{base: "https://app.example.test", strategy: "auth0-oidc"}
+	setup := worldSetup{base: "https://app.example.test", strategy: "auth0-oidc", host: "master.localhost"}
 	for _, o := range options {
 		o(&setup)
 	}
 	w := &world{t: t, base: setup.base, folder: t.TempDir(), app: &application{}, network: auth0sim.NewNetwork(), clock: &clock{now: time.Now()}}
 	w.network.Keys, w.network.Now = sharedKeys, w.clock.Now
-	tenants := httptest.NewServer(w.network)
+	tenants := httptest.NewUnstartedServer(w.network)
+	tenants.Config.ErrorLog = log.New(io.Discard, "", 0)
+	if tenants.TLS = setup.tls; setup.tls != nil {
+		tenants.StartTLS()
+	} else {
+		tenants.Start()
+	}
 	t.Cleanup(tenants.Close)
-	_, port, _ := strings.Cut(strings.TrimPrefix(tenants.URL, "http://"), ":")
+	scheme, address, _ := strings.Cut(tenants.URL, "://")
+	_, port, _ := strings.Cut(address, ":")
 	w.pair = auth0sim.NewPair(w.network, setup.base, auth0sim.WithStrategy(setup.strategy),
-		auth0sim.WithDomains("http://master.localhost:"+port+setup.path, "http://child.localhost:"+port))
+		auth0sim.WithDomains(scheme+"://"+setup.host+":"+port+setup.path, scheme+"://child.localhost:"+port))
 	w.load(setup)
 	return w
 }

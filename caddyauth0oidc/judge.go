@@ -188,6 +188,7 @@ func (h *Handler) judgeTogether() error {
 		named("management", filled.checkManagement()),
 		named("bearer", checkBearer(filled.Bearer, filled.issuer(), filled.ClientID)),
 		named("logout", checkLogout(filled.Logout)),
+		named("http", checkHTTP(filled.HTTP)),
 	)
 }
 

@@ -1,6 +1,7 @@
 package caddyauth0oidc
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -124,8 +125,8 @@ func required(value string) error {
 	return checkNotEmpty(value)
 }
 
-// managementPatience limits all that a login asks of the Management API and, for the
-// child's token, of the child, together.
+// managementPatience is how long all that a login asks of the Management API and, for the
+// child's token, of the child may take together, unless `http` says how long a call may.
 const managementPatience = 5 * time.Second
 
 // managers keeps clients of the Management API, and the tokens that they have got,
@@ -134,10 +135,11 @@ var managers = caddy.NewUsagePool()
 
 // manager is such a client.
 type manager struct {
-	key    string
-	client *management.Client
-	now    func() time.Time
-	close  func()
+	key      string
+	client   *management.Client
+	patience time.Duration
+	now      func() time.Time
+	close    func()
 }
 
 // Destruct is called when the last handler is gone.
@@ -147,18 +149,18 @@ func (m *manager) Destruct() error {
 }
 
 // acquireManager gives the client for a block whose values are known.
-func acquireManager(m *Management) (*manager, error) {
+func acquireManager(m *Management, by passage) (*manager, error) {
 	base, err := tenant.IssuerOf(m.Domain)
 	if err != nil {
 		return nil, err
 	}
-	key := fmt.Sprintf("%q %q %x", base, m.ClientID, sha256.Sum256([]byte(m.ClientSecret)))
+	key := fmt.Sprintf("%s%q %q %x", by.key, base, m.ClientID, sha256.Sum256([]byte(m.ClientSecret)))
 	value, _, err := managers.LoadOrNew(key, func() (caddy.Destructor, error) {
-		transport := tenant.NewTransport()
-		made := &manager{key: key, now: time.Now, close: transport.CloseIdleConnections}
+		transport := tenant.NewTransport(by.Egress)
+		made := &manager{key: key, patience: cmp.Or(by.Timeout, managementPatience), now: time.Now, close: transport.CloseIdleConnections}
 		made.client, err = management.New(management.Config{
 			Base: base, ClientID: m.ClientID, ClientSecret: m.ClientSecret,
-			Transport: transport, Timeout: managementPatience, Now: func() time.Time { return made.now() },
+			Transport: transport, Timeout: made.patience, Now: func() time.Time { return made.now() },
 		})
 		return made, err
 	})
@@ -169,7 +171,7 @@ func acquireManager(m *Management) (*manager, error) {
 }
 
 // prepareManagement makes what logins use. Nothing is asked of the tenants.
-func (h *Handler) prepareManagement() (err error) {
+func (h *Handler) prepareManagement(by passage) (err error) {
 	if !h.fromManagement() {
 		return nil
 	}
@@ -180,10 +182,10 @@ func (h *Handler) prepareManagement() (err error) {
 		}
 		h.metadata = append(h.metadata, path)
 	}
-	if h.manager, err = acquireManager(h.Management); err != nil {
+	if h.manager, err = acquireManager(h.Management, by); err != nil {
 		return err
 	}
-	return h.prepareChildren()
+	return h.prepareChildren(by)
 }
 
 // releaseManagement gives back what prepareManagement took, also if that failed.
@@ -211,7 +213,7 @@ func (e *managementError) Unwrap() error { return e.cause }
 // profileAndChild makes the profile of a login through the connection from its verified
 // ID token and the Management API, with the token of the child, or nil.
 func (h *Handler) profileAndChild(ctx context.Context, token *tenant.IDToken, connection string) (*profile.Profile, *childToken, error) {
-	ctx, cancel := context.WithTimeout(ctx, managementPatience)
+	ctx, cancel := context.WithTimeout(ctx, h.manager.patience)
 	defer cancel()
 	record, err := h.manager.client.Record(ctx, token.Subject)
 	switch {

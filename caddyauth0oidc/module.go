@@ -57,6 +57,10 @@ type Handler struct {
 	// Placeholders are resolved when the configuration is loaded. Default: none.
 	Issuer string `json:"issuer,omitempty"`
 
+	// HTTP says how the tenant is reached. Handlers of the same tenant and client
+	// share what is known of it only if they reach it in the same way.
+	HTTP *HTTP `json:"http,omitempty"`
+
 	// ClientID is the client id of the application in the master tenant.
 	// Placeholders are resolved when the configuration is loaded. Default: the
 	// environment variable `AUTH0_CLIENT_ID`. Required.

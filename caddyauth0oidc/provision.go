@@ -191,6 +191,9 @@ func (h *Handler) resolve() error {
 		h.Management.resolve(replace),
 	}
 	errs = append(errs, h.resolveOrganization(replace))
+	if h.HTTP != nil {
+		errs = append(errs, replace("http proxy", &h.HTTP.Proxy))
+	}
 	if h.Assertion != nil {
 		errs = append(errs, replace("assertion audience", &h.Assertion.Audience))
 	}
@@ -265,6 +268,7 @@ func (h *Handler) judge() error {
 		named("logout hint", checkLogoutHint(h.Logout.Hint)),
 		named("logout return_to", checkReturnTo(h.Logout.ReturnTo)),
 		named("logout", checkLogout(h.Logout)),
+		named("http", checkHTTP(h.HTTP)),
 	}
 	if h.Prompt != "" {
 		errs = append(errs, named("prompt", checkPrompt(h.Prompt)))
@@ -279,11 +283,33 @@ func (h *Handler) judge() error {
 }
 
 // prepare builds what the requests use, from values that were found possible.
-func (h *Handler) prepare(ctx caddy.Context) error {
-	var err error
+func (h *Handler) prepare(ctx caddy.Context) (err error) {
+	by, err := h.HTTP.passage(ctx)
+	if err != nil {
+		return err
+	}
 	if h.application, err = h.newApplication(h.issuer()); err != nil {
 		return err
 	}
+	if err := errors.Join(h.prepareJudging(), h.prepareOrigins()); err != nil {
+		return err
+	}
+	if h.plan, err = h.Headers.newPlan(h.Assertion, h.childHeader()); err != nil {
+		return fmt.Errorf("headers: %w", err)
+	}
+	if err := h.newCookies(); err != nil {
+		return fmt.Errorf("session cookie: %w", err)
+	}
+	h.routes, h.place = h.ownRoutes(), new(atomic.Pointer[place])
+	if err := h.prepareShared(ctx, by); err != nil {
+		return err
+	}
+	h.shared.add(h)
+	return nil
+}
+
+// prepareJudging makes what users and sessions are judged by.
+func (h *Handler) prepareJudging() (err error) {
 	if err := h.prepareConnections(); err != nil {
 		return fmt.Errorf("connection: %w", err)
 	}
@@ -293,9 +319,13 @@ func (h *Handler) prepare(ctx caddy.Context) error {
 	if h.contexts, err = policy.NewContexts(h.ACRValues); err != nil {
 		return fmt.Errorf("acr_values: %w", err)
 	}
-	if err := h.prepareOrganization(); err != nil {
-		return err
+	h.limits = session.Limits{
+		Idle: time.Duration(h.Session.Idle), Absolute: time.Duration(h.Session.Absolute), MaxAge: time.Duration(h.MaxAge),
 	}
+	return errors.Join(h.prepareOrganization(), h.prepareRules())
+}
+
+func (h *Handler) prepareOrigins() error {
 	for _, base := range h.BaseURLs {
 		o, err := parseOrigin(base)
 		if err != nil {
@@ -303,32 +333,23 @@ func (h *Handler) prepare(ctx caddy.Context) error {
 		}
 		h.origins = append(h.origins, o)
 	}
-	h.limits = session.Limits{
-		Idle: time.Duration(h.Session.Idle), Absolute: time.Duration(h.Session.Absolute), MaxAge: time.Duration(h.MaxAge),
-	}
-	if h.plan, err = h.Headers.newPlan(h.Assertion, h.childHeader()); err != nil {
-		return fmt.Errorf("headers: %w", err)
-	}
-	if err := h.prepareRules(); err != nil {
-		return err
-	}
-	if err := h.newCookies(); err != nil {
-		return fmt.Errorf("session cookie: %w", err)
-	}
+	return nil
+}
+
+// prepareShared takes what handlers have in common, across reloads; Cleanup gives it back.
+func (h *Handler) prepareShared(ctx caddy.Context, by passage) (err error) {
 	if err := h.prepareKeys(ctx, h.issuer()); err != nil {
 		return fmt.Errorf("secret: %w", err)
 	}
-	h.routes, h.place = h.ownRoutes(), new(atomic.Pointer[place])
-	if h.shared, err = acquireShared(h.issuer(), h.ClientID); err != nil {
+	if h.shared, err = h.acquireShared(by); err != nil {
 		return err
 	}
 	if err := h.prepareAssertion(ctx); err != nil {
 		return fmt.Errorf("assertion: %w", err)
 	}
-	if err := h.prepareManagement(); err != nil {
+	if err := h.prepareManagement(by); err != nil {
 		return fmt.Errorf("management: %w", err)
 	}
-	h.shared.add(h)
 	return nil
 }
 

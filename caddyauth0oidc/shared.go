@@ -14,7 +14,7 @@ import (
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
 )
 
-// pool keeps what handlers of the same issuer and client share, across reloads:
+// pool keeps what handlers of the same issuer, client and way to it share, across reloads:
 // a new configuration is provisioned before the old one is cleaned up.
 var pool = caddy.NewUsagePool()
 
@@ -33,11 +33,12 @@ type shared struct {
 	handlers map[string][]*Handler // by Handler.key, the newest last
 }
 
-func acquireShared(issuer, clientID string) (*shared, error) {
-	key := strconv.Itoa(len(issuer)) + ":" + issuer + clientID
+func (h *Handler) acquireShared(by passage) (*shared, error) {
+	issuer := h.issuer()
+	key := by.key + strconv.Itoa(len(issuer)) + ":" + issuer + h.ClientID
 	value, _, err := pool.LoadOrNew(key, func() (caddy.Destructor, error) {
 		s := &shared{key: key, now: time.Now, handlers: make(map[string][]*Handler)}
-		t, err := tenant.New(tenant.Config{Issuer: issuer, Now: func() time.Time { return s.now() }})
+		t, err := tenant.New(tenant.Config{Issuer: issuer, Egress: by.Egress, Now: func() time.Time { return s.now() }})
 		if err != nil {
 			return nil, fmt.Errorf("preparing the tenant: %w", err)
 		}

@@ -1,12 +1,14 @@
 package examples_test
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"io/fs"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -63,6 +65,7 @@ func load(t *testing.T, name, text string) {
 	}
 	config = []byte(strings.ReplaceAll(string(config), keyPath, writeKey(t)))
 	var c caddy.Config
+	config = bytes.ReplaceAll(config, []byte("/etc/ssl/own-ca.pem"), []byte(certificate(t)))
 	if err := caddy.StrictUnmarshalJSON(config, &c); err != nil {
 		t.Fatal(err)
 	}
@@ -94,6 +97,19 @@ func writeKey(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// certificate gives a file with the certificate of an authority.
+func certificate(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	file := filepath.Join(t.TempDir(), "own-ca.pem")
+	block := &pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}
+	if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 func read(t *testing.T, path string) string {

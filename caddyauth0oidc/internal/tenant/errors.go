@@ -84,6 +84,17 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("%s: refused with %s (status %d)", e.Doing, e.Code, e.Status)
 }
 
+// ProxyError says that the proxy to the tenant refused to connect to it.
+type ProxyError struct {
+	// Status is the HTTP status of its answer.
+	Status int
+}
+
+// Error names the status alone.
+func (e *ProxyError) Error() string {
+	return fmt.Sprintf("the proxy answered with status %d", e.Status)
+}
+
 // InvalidTokenError says that a token, or the answer that should have carried it, must not be believed.
 type InvalidTokenError struct {
 	// Reason is a stable code: access_token, algorithm, at_hash, audience, auth_time, azp, bound, content_type, duplicate_claim,
@@ -118,6 +129,7 @@ func causeOf(err error) error {
 		verifying *tls.CertificateVerificationError
 		record    tls.RecordHeaderError
 		alert     tls.AlertError
+		proxy     *ProxyError
 	)
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -132,6 +144,8 @@ func causeOf(err error) error {
 		return errCertificate
 	case errors.As(err, &record), errors.As(err, &alert):
 		return errTLS
+	case errors.As(err, &proxy):
+		return proxy
 	case errors.As(err, &dns):
 		return dns
 	case errors.As(err, &op):

@@ -23,10 +23,10 @@ const (
 type Config struct {
 	// Issuer is the issuer identifier, compared byte for byte, for example "https://acme.eu.auth0.com/".
 	Issuer string
-	// Transport carries the requests; nil means NewTransport().
+	// Egress is the way to the tenant.
+	Egress Egress
+	// Transport carries the requests; nil means NewTransport(Egress).
 	Transport http.RoundTripper
-	// Timeout limits each call to the tenant, from the connection to the last byte. The default is 5 seconds.
-	Timeout time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Random is where the ids of client assertions come from; nil means crypto/rand.
@@ -57,9 +57,9 @@ func New(c Config) (*Tenant, error) {
 	if err := CheckIssuer(c.Issuer); err != nil {
 		return nil, err
 	}
-	t := &Tenant{issuer: c.Issuer, transport: c.Transport, timeout: c.Timeout, now: c.Now, random: c.Random}
+	t := &Tenant{issuer: c.Issuer, transport: c.Transport, timeout: c.Egress.Timeout, now: c.Now, random: c.Random}
 	if t.transport == nil {
-		t.transport = NewTransport()
+		t.transport = NewTransport(c.Egress)
 	}
 	if t.timeout <= 0 {
 		t.timeout = defaultTimeout

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net"
 	"net/http"
@@ -20,20 +21,46 @@ const (
 	maxRetryAfter = time.Minute
 )
 
+// Egress is the way to a tenant. The zero value is the usual one.
+type Egress struct {
+	// Timeout limits each call to the tenant, from the connection to the last byte. The default is 5 seconds.
+	Timeout time.Duration
+	// Roots are the certificate authorities that are trusted; nil means those of the system.
+	Roots *x509.CertPool
+	// Proxy finds the proxy of a request to a host that is not a loopback one; nil means that of the environment.
+	Proxy func(*http.Request) (*url.URL, error)
+}
+
 // NewTransport returns the transport that a Tenant uses when it is given none. Names below localhost are this machine,
 // whatever a resolver or a proxy says (RFC 6761 section 6.3), because they are the only names that may be asked over plain http.
-func NewTransport() *http.Transport {
-	dialer := &net.Dialer{Timeout: 4 * time.Second, KeepAlive: 30 * time.Second}
+func NewTransport(e Egress) *http.Transport {
+	if e.Timeout <= 0 {
+		e.Timeout = defaultTimeout
+	}
+	if e.Proxy == nil {
+		e.Proxy = http.ProxyFromEnvironment
+	}
+	connecting := e.Timeout * 4 / 5 // so that the error is the connection's own
+	dialer := &net.Dialer{Timeout: connecting, KeepAlive: 30 * time.Second}
 	return &http.Transport{
-		Proxy:                  exceptLoopback(http.ProxyFromEnvironment),
+		Proxy:                  exceptLoopback(e.Proxy),
+		OnProxyConnectResponse: checkProxyAnswer,
 		DialContext:            dialLocalhost(dialer.DialContext),
 		ForceAttemptHTTP2:      true,
 		MaxIdleConns:           20,
 		IdleConnTimeout:        90 * time.Second,
-		TLSHandshakeTimeout:    4 * time.Second,
+		TLSHandshakeTimeout:    connecting,
 		MaxResponseHeaderBytes: 64 << 10,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: e.Roots},
 	}
+}
+
+// checkProxyAnswer refuses with the status alone; the library would take the proxy's own words for an error.
+func checkProxyAnswer(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+	if answer.StatusCode != http.StatusOK {
+		return &ProxyError{Status: answer.StatusCode}
+	}
+	return nil
 }
 
 func exceptLoopback(proxy func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {

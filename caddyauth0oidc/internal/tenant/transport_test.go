@@ -79,7 +79,7 @@ func TestFAULT_17_ASVS_24_CertificatesThatAreNotTrusted(t *testing.T) {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	trusting := func(change func(*tls.Config)) *http.Transport {
-		transport := NewTransport()
+		transport := NewTransport(Egress{})
 		transport.TLSClientConfig.RootCAs = x509.NewCertPool()
 		transport.TLSClientConfig.RootCAs.AddCert(server.Certificate())
 		change(transport.TLSClientConfig)
@@ -89,7 +89,7 @@ func TestFAULT_17_ASVS_24_CertificatesThatAreNotTrusted(t *testing.T) {
 		transport *http.Transport
 		want      error
 	}{
-		"self-signed": {NewTransport(), errUntrusted},
+		"self-signed": {NewTransport(Egress{}), errUntrusted},
 		"wrong name":  {trusting(func(c *tls.Config) { c.ServerName = "other.example" }), errOtherHost},
 		"expired":     {trusting(func(c *tls.Config) { c.Time = func() time.Time { return time.Now().AddDate(200, 0, 0) } }), errCertificate},
 	} {
