@@ -156,6 +156,7 @@ var settings = map[string]setting{
 	"authorize_param":  (*Handler).parseAuthorizeParam,
 	"allow_params":     list(func(h *Handler) *[]string { return &h.AllowParams }, each(checkAuthorizeParam)),
 	"par":              text(func(h *Handler) *string { return &h.PAR }, checkPAR),
+	"response_mode":    text(func(h *Handler) *string { return &h.ResponseMode }, checkResponseMode),
 	"max_age":          age(func(h *Handler) *caddy.Duration { return &h.MaxAge }),
 	"acr_values":       list(func(h *Handler) *[]string { return &h.ACRValues }, checkACRValues),
 	"organization":     text(func(h *Handler) *string { return &h.Organization }, checkOrganization),

@@ -15,14 +15,18 @@ import (
 )
 
 // serveCallback receives the tenant's answer to an authorization request:
-// GET <prefix>/callback?code=&state=, or error= in place of code.
+// GET <prefix>/callback?code=&state=, or error= in place of code; where answers are
+// posted, the same with state= alone, after the form has brought the rest.
 func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) error {
+	if r.Method == http.MethodPost {
+		return h.servePosted(w, r, v)
+	}
 	query, err := singleQuery(v.query)
 	if err != nil {
 		return h.refuse(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, cause: err, again: "/"})
 	}
 	began, state := h.beganBy(r, v, query["state"])
-	if began == nil || (query["code"] == "") == (query["error"] == "") {
+	if began == nil {
 		return h.refuse(w, r, refusal{code: codeBadState, status: http.StatusBadRequest, again: "/"})
 	}
 	return began.finish(w, r, v, query, state)
@@ -65,10 +69,22 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query
 	if len(h.connectionsFor(r)) == 0 {
 		return h.refuse(w, r, unknownConnection())
 	}
-	family := h.cookiesOf(h.originOf(r)).Transaction
-	to := h.destinationOf(r, v, state, query["state"])
-	t, ok := h.keys.Load().ReadTransaction(v.cookies, family.Name, state.Transaction, h.now())
-	if !ok || !h.shared.spent.add(t.ID, h.now(), session.TransactionLifetime) { // over, or begun in another browser
+	sealed := query["state"]
+	o := h.originOf(r)
+	family := h.pendingCookie(o)
+	var t *session.Transaction
+	if pending, ok := h.keys.Load().ReadTransaction(v.cookies, family.Name, state.Transaction, h.now()); ok {
+		t = &pending
+	}
+	query, err := h.answered(query, t, o)
+	switch {
+	case errors.Is(err, errWrongMode):
+		return h.refuse(w, r, h.wrongMode(r, state))
+	case err != nil:
+		return h.refuse(w, r, refusal{code: codeBadState, status: http.StatusBadRequest, cause: err, again: "/"})
+	}
+	to := h.destinationOf(r, v, state, sealed)
+	if t == nil || query == nil || !h.shared.spent.add(t.ID, h.now(), session.TransactionLifetime) { // over, or begun in another browser
 		return h.goOn(w, r, v, to, attemptOf(state), h.following(attemptOf(state)))
 	}
 	session.ClearTransaction(w.Header(), family, t.ID)
@@ -78,7 +94,7 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query
 	if query["error"] != "" {
 		return h.refuseLogin(w, r, v, to, tenantRefusal(query["error"], to.returnTo))
 	}
-	got, err := h.redeem(r, query, t, state.Connection)
+	got, err := h.redeem(r, query, *t, state.Connection)
 	if isSpent(err) && state.Attempt == 0 { // by another instance, or by time; once more will do
 		h.logger.Warn("the code was refused; it was used before, or is too old", zap.Error(err))
 		return h.goOn(w, r, v, to, attemptOf(state), session.Attempts{Count: 1, First: state.First})
@@ -86,7 +102,6 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query
 	if err != nil {
 		return h.refuseLogin(w, r, v, to, h.failedLogin(err, to.returnTo))
 	}
-	got.asked = state.Connection
 	return h.signIn(w, r, v, got, to, attemptOf(state), t.Started)
 }
 
@@ -155,7 +170,7 @@ func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Tra
 	if !s.Alive(h.now(), h.limits) {
 		return nil, &tenant.InvalidTokenError{Reason: h.endedBy(s)}
 	}
-	return &redeemed{session: s, tokens: tokens, child: child}, nil
+	return &redeemed{session: s, tokens: tokens, asked: connection, child: child}, nil
 }
 
 // endedBy names the claim by which a session is over before it begins.

@@ -299,11 +299,19 @@ type gate struct {
 	next   http.RoundTripper
 	closed bool
 	held   string
+	form   string // of a POST that was held
 }
 
 func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !g.closed || r.URL.Path != "/auth/callback" {
 		return g.next.RoundTrip(r)
+	}
+	if r.Body != nil {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		g.form = string(body)
 	}
 	g.held = r.URL.String()
 	return &http.Response{
@@ -376,7 +384,7 @@ func (w *world) send(b *heldBrowser, method, path string, header map[string]stri
 // browser with a session at the tenant comes there without a login page.
 func (w *world) callbackOf(b *heldBrowser, path string, user auth0sim.User) string {
 	w.t.Helper()
-	b.gate.closed, b.gate.held = true, ""
+	b.gate.closed, b.gate.held, b.gate.form = true, "", ""
 	defer func() { b.gate.closed = false }()
 	page := w.open(b, path)
 	if b.gate.held == "" {

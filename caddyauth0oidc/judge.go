@@ -189,6 +189,7 @@ func (h *Handler) judgeTogether() error {
 		named("bearer", checkBearer(filled.Bearer, filled.issuer(), filled.ClientID)),
 		named("logout", checkLogout(filled.Logout)),
 		named("http", checkHTTP(filled.HTTP)),
+		named("response_mode", checkPosting(filled.ResponseMode, filled.BaseURLs)),
 	)
 }
 

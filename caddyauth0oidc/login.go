@@ -58,11 +58,14 @@ func isSubresource(r *http.Request) bool {
 // login to this browser.
 func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, v *visit, l login) error {
 	o := h.originOf(r)
+	if h.cannotPost(o) {
+		return h.refuse(w, r, refusal{code: codeHTTPSRequired, status: http.StatusForbidden, again: l.returnTo})
+	}
 	t, err := session.NewTransaction(h.random, h.now())
 	if err != nil {
 		return h.refuse(w, r, refusal{code: codeInternal, status: http.StatusInternalServerError, cause: err})
 	}
-	t.ID = cmp.Or(l.id, t.ID)
+	t.ID, t.Posted = cmp.Or(l.id, t.ID), h.posts(o)
 	location, err := h.authorizeURL(r, o, t, l)
 	if err != nil {
 		again := cmp.Or(l.retry, l.returnTo)
@@ -82,7 +85,7 @@ func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, v *visit, l
 		}
 	}
 	if r.Method != http.MethodHead { // a HEAD request has no browser behind it that would come back
-		if err := h.keys.Load().WriteTransaction(w.Header(), h.cookiesOf(o).Transaction, t, v.cookies); err != nil {
+		if err := h.keys.Load().WriteTransaction(w.Header(), h.pendingCookie(o), t, v.cookies); err != nil {
 			return h.refuse(w, r, refusal{code: codeInternal, status: http.StatusInternalServerError, cause: err})
 		}
 	}
@@ -117,6 +120,7 @@ func (h *Handler) authorizeURL(r *http.Request, o origin, t session.Transaction,
 		Prompt:       cmp.Or(l.prompt, h.Prompt),
 		Push:         h.PAR,
 		Preview:      leadsNowhere(r),
+		ResponseMode: responseMode(t),
 		Extra:        h.extraParams(l.params),
 	})
 }

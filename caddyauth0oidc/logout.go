@@ -81,7 +81,7 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, v *visit, stat
 func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, v *visit) (s session.Session, ok bool) {
 	family := h.cookiesOf(h.originOf(r))
 	session.ClearSession(w.Header(), family.Session, v.cookies)
-	session.ClearTransactions(w.Header(), family.Transaction, v.cookies)
+	session.ClearTransactions(w.Header(), h.pendingCookie(h.originOf(r)), v.cookies)
 	session.ClearForm(w.Header(), family.Transaction, v.cookies)
 	session.ClearAttempts(w.Header(), family.Transaction)
 	session.WriteSignedOut(w.Header(), family.Transaction)

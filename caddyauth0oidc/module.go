@@ -122,6 +122,13 @@ type Handler struct {
 	// Default: `auto`.
 	PAR string `json:"par,omitempty"`
 
+	// ResponseMode is how the tenant's answer to a login comes to the callback. With
+	// `query` it is in the address, with `form_post` (OAuth 2.0 Form Post Response
+	// Mode) in a form that the browser sends, so that the code is in no address. That
+	// needs https; the cookies of pending logins are `SameSite=None` then. On a
+	// loopback host with plain http `form_post` works as `query`. Default: `query`.
+	ResponseMode string `json:"response_mode,omitempty"`
+
 	// MaxAge ends a session so long after the user last proved to Auth0 who they
 	// are (the claim `auth_time`), whatever the session's own limits say, and asks
 	// for such a proof at the login (the parameter `max_age` of OpenID Connect

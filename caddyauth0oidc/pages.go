@@ -73,6 +73,8 @@ var messages = map[string]message{
 	codeBadRequest:         {"This address is not complete", "Something in the address of this page is not as it should be. Go back to where you came from and try again."},
 	codeMethodNotAllowed:   {"This does not work here", "The request was made in a way that this address does not answer."},
 	codeBadState:           {"This sign-in cannot be finished", "The address of this page is from a sign-in that was never begun here, or it was cut off on the way. Beginning again usually helps."},
+	codeResponseMode:       {"This sign-in cannot be finished", "The answer of the sign-in service came in another way than this application asked for. Begin again; if that does not help, tell whoever looks after this application the code below."},
+	codeHTTPSRequired:      {"This address is not secure", "You can only sign in over a secure connection. Open this address again with https:// in place of http://."},
 	codeStepUpRequired:     {"Sign in again to go on", "This page needs a sign-in that is stronger, or more recent, than the one you have."},
 	codeStepUpFailed:       {"This page needs a stronger sign-in", "The sign-in service did not confirm what this page asks for, such as a second factor or a password that was entered just now. If you were signed in, you still are, as before. You can try again; if that does not help, tell whoever looks after this application the code below."},
 	codeLoginDenied:        {"You were not signed in", "The sign-in was cancelled, or your account may not use this application. If you think that it should, ask whoever looks after the application."},

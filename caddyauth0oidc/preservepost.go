@@ -243,7 +243,10 @@ func (h *Handler) destinationOf(r *http.Request, v *visit, state session.State, 
 	}
 	name := h.cookiesOf(h.originOf(r)).Transaction.Name
 	form, found := h.keys.Load().ReadForm(v.cookies, name, state.Transaction, h.now())
-	again := url.Values{"state": {sealed}, "error": {"temporarily_unavailable"}}
+	again := url.Values{"state": {sealed}}
+	if !h.posts(h.originOf(r)) {
+		again.Set("error", "temporarily_unavailable")
+	}
 	return destination{returnTo: "/", connection: state.Connection, form: form, lost: !found, retry: h.Prefix + "/callback?" + again.Encode()}
 }
 

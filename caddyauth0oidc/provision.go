@@ -136,6 +136,7 @@ func (h *Handler) fillDefaults() {
 	}
 	orText(&h.Session.Cookie.Name, defaultCookieName)
 	orText(&h.Session.Cookie.SameSite, "lax")
+	orText(&h.ResponseMode, modeQuery)
 	orText(&h.Unauthenticated, modeAuto)
 	orText(&h.Headers.Preset, upstream.PresetAuth0)
 	orText(&h.Headers.Prefix, upstream.DefaultPrefix)
@@ -269,6 +270,7 @@ func (h *Handler) judge() error {
 		named("logout return_to", checkReturnTo(h.Logout.ReturnTo)),
 		named("logout", checkLogout(h.Logout)),
 		named("http", checkHTTP(h.HTTP)),
+		named("response_mode", errors.Join(checkResponseMode(h.ResponseMode), checkPosting(h.ResponseMode, h.BaseURLs))),
 	}
 	if h.Prompt != "" {
 		errs = append(errs, named("prompt", checkPrompt(h.Prompt)))

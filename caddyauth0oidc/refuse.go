@@ -22,6 +22,8 @@ const (
 	codeBadRequest         = "bad_request"
 	codeMethodNotAllowed   = "method_not_allowed"
 	codeBadState           = "bad_state"
+	codeResponseMode       = "response_mode_mismatch"
+	codeHTTPSRequired      = "https_required"
 	codeStepUpRequired     = "step_up_required"
 	codeStepUpFailed       = "step_up_failed"
 	codeLoginDenied        = "login_denied"

@@ -12,7 +12,8 @@ import (
 type route struct {
 	methods []string
 	answer  func(http.ResponseWriter, *http.Request, *visit) error
-	secret  bool // its query is
+	forms   func(*http.Request, *visit) bool // tells whether POST is another method, unless it is nil
+	secret  bool                             // its query is, and its form
 	handler *Handler
 }
 
@@ -22,7 +23,7 @@ func (h *Handler) ownRoutes() map[string]*route {
 	get, read := []string{http.MethodGet}, []string{http.MethodGet, http.MethodHead}
 	own := map[string]*route{
 		h.Prefix + "/login":    {methods: append(slices.Clone(read), http.MethodPost), answer: h.serveLogin, handler: h},
-		h.Prefix + "/callback": {methods: get, answer: h.serveCallback, handler: h, secret: true},
+		h.Prefix + "/callback": {methods: get, answer: h.serveCallback, handler: h, secret: true, forms: h.takesForms},
 		h.Prefix + "/logout":   {methods: []string{http.MethodGet, http.MethodPost}, answer: h.serveLogout, handler: h},
 		h.Prefix + "/profile":  {methods: read, answer: h.serveProfile, handler: h},
 	}
@@ -39,10 +40,15 @@ func (o *route) serve(w http.ResponseWriter, r *http.Request, v *visit) error {
 	v.query = original(r).URL.RawQuery
 	if o.secret {
 		hideQuery(r)
+		v.form = hideForm(r)
 	}
-	if !slices.Contains(o.methods, r.Method) {
+	methods := o.methods
+	if o.forms != nil && o.forms(r, v) {
+		methods = append(slices.Clip(methods), http.MethodPost)
+	}
+	if !slices.Contains(methods, r.Method) {
 		return o.handler.refuse(w, r, refusal{
-			code: codeMethodNotAllowed, status: http.StatusMethodNotAllowed, allow: strings.Join(o.methods, ", "),
+			code: codeMethodNotAllowed, status: http.StatusMethodNotAllowed, allow: strings.Join(methods, ", "),
 		})
 	}
 	return o.answer(w, r, v)
@@ -52,9 +58,9 @@ func (o *route) serve(w http.ResponseWriter, r *http.Request, v *visit) error {
 const maxQuery = 8 << 10
 
 var (
-	errUnreadableQuery   = errors.New("the query cannot be read")
-	errRepeatedParameter = errors.New("a parameter stands in the query twice")
-	errLongQuery         = errors.New("the query is too long")
+	errUnreadableQuery   = errors.New("the parameters cannot be read")
+	errRepeatedParameter = errors.New("a parameter stands there twice")
+	errLongQuery         = errors.New("the parameters are too long")
 )
 
 // singleQuery reads the query of one of the module's own routes, in which no

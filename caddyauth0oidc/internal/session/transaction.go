@@ -37,6 +37,8 @@ type Transaction struct {
 	Nonce    string    // sent to /authorize, must come back in the ID token
 	Verifier string    // the PKCE code verifier
 	Started  time.Time // in whole seconds
+	Posted   bool      // the answer comes as a form of another site
+	Answer   *Answer   // that such a form has brought
 }
 
 // NewTransaction begins a login. The ids of later logins sort behind those of
@@ -79,7 +81,7 @@ func (t *Transaction) pack() []byte {
 	for _, text := range t.texts() {
 		b = appendText(b, *text)
 	}
-	return appendTime(b, t.Started)
+	return t.packAnswer(appendTime(b, t.Started))
 }
 
 func (t *Transaction) unpack(b []byte) error {
@@ -88,12 +90,14 @@ func (t *Transaction) unpack(b []byte) error {
 		*text = f.string()
 	}
 	t.Started = f.time()
+	t.unpackAnswer(&f)
 	return f.end()
 }
 
 // WriteTransaction adds the Set-Cookie line of a pending login; c.Name is the prefix
 // of its name. Of the pending logins that the request carries the oldest are
 // deleted, so that with the new one at most MaxTransactions and less than 4096 bytes remain.
+// One that its answer makes too long to be read again is a *TooLargeError, and nothing is set.
 func (k *Keyring) WriteTransaction(h http.Header, c Cookie, t Transaction, lines []string) error {
 	if !validTransactionID(t.ID) {
 		return fmt.Errorf("writing a transaction: %w", errPayload)
@@ -102,6 +106,9 @@ func (k *Keyring) WriteTransaction(h http.Header, c Cookie, t Transaction, lines
 	text, err := k.sealText(forTransaction, name, &t)
 	if err != nil {
 		return fmt.Errorf("sealing a transaction: %w", err)
+	}
+	if len(text) > chunkSize {
+		return &TooLargeError{Size: len(text), Limit: chunkSize, Biggest: "code"}
 	}
 	used, kept, deleted := len(name)+len(text), 1, 0
 	for _, pending := range newestFirst(lines, c.Name) {

@@ -46,6 +46,8 @@ type AuthorizeRequest struct {
 	Push string
 	// Preview says that nobody will follow the URL. Then nothing is pushed, and where it would be, the URL has no request in it.
 	Preview bool
+	// ResponseMode is how the answer comes to RedirectURI, such as form_post; empty is the query of the address.
+	ResponseMode string
 	// Extra are further parameters. Those that are reserved are left out; of two with the same name the later one counts.
 	Extra []Parameter
 }
@@ -129,6 +131,7 @@ func (r AuthorizeRequest) parameters(app Application) []Parameter {
 	parameters = appendUnlessEmpty(parameters, "audience", r.Audience)
 	parameters = appendUnlessEmpty(parameters, "acr_values", strings.Join(r.ACRValues, " "))
 	parameters = appendUnlessEmpty(parameters, "prompt", r.Prompt)
+	parameters = appendUnlessEmpty(parameters, "response_mode", r.ResponseMode)
 	if r.MaxAge != nil {
 		parameters = append(parameters, Parameter{"max_age", strconv.FormatInt(int64(*r.MaxAge/time.Second), 10)})
 	}

@@ -59,13 +59,13 @@ func TestOIDC_01_TheAuthorizeURL(t *testing.T) {
 func TestOIDC_16_TheLoginAsksHowTheUserSignsIn(t *testing.T) {
 	t.Parallel()
 	r := loginRequest()
-	r.ACRValues, r.Prompt = []string{"urn:gold", "urn:silver"}, "login"
+	r.ACRValues, r.Prompt, r.ResponseMode = []string{"urn:gold", "urn:silver"}, "login", "form_post"
 	r.Extra = []Parameter{{"prompt", "none"}, {"acr_values", "urn:none"}}
 	q := authorize(t, newAuthority(), r).Query()
-	if q.Get("acr_values") != "urn:gold urn:silver" || q.Get("prompt") != "login" {
+	if q.Get("acr_values") != "urn:gold urn:silver" || q.Get("prompt") != "login" || q.Get("response_mode") != "form_post" {
 		t.Errorf("got %v", q)
 	}
-	if plain := authorize(t, newAuthority(), loginRequest()).Query(); plain.Has("acr_values") || plain.Has("prompt") {
+	if plain := authorize(t, newAuthority(), loginRequest()).Query(); plain.Has("acr_values") || plain.Has("prompt") || plain.Has("response_mode") {
 		t.Errorf("empty values are sent: %v", plain)
 	}
 }

@@ -94,6 +94,9 @@ func CheckIssuer(issuer string) error {
 
 func notPrintable(r rune) bool { return r <= ' ' || r > '~' }
 
+// IsLoopback reports whether a host, without its port, can only be this machine.
+func IsLoopback(host string) bool { return isLoopback(host) }
+
 // isLoopback reports whether a host can only be this machine (RFC 6761 section 6.3, RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.3).
 func isLoopback(host string) bool {
 	if isLocalhostName(host) {

@@ -1,0 +1,54 @@
+package session
+
+// Answer is the tenant's answer to an authorization request that was posted to the
+// callback (OAuth 2.0 Form Post Response Mode). It waits in the cookie of its login for
+// the request of the browser that has the other cookies, too.
+type Answer struct {
+	Code      string
+	Error     string
+	Issuer    string // the parameter iss of RFC 9207
+	HasIssuer bool
+}
+
+// What the sealed transaction says of its answer, unless that comes in the address.
+const (
+	answerAwaited = iota + 1
+	answerPosted
+	answerPostedByIssuer
+)
+
+// packAnswer adds nothing to a login whose answer comes in the address: instances that
+// know no other kind can read it.
+func (t *Transaction) packAnswer(b []byte) []byte {
+	switch {
+	case !t.Posted:
+		return b
+	case t.Answer == nil:
+		return append(b, answerAwaited)
+	case t.Answer.HasIssuer:
+		b = appendText(append(b, answerPostedByIssuer), t.Answer.Issuer)
+	default:
+		b = append(b, answerPosted)
+	}
+	return appendText(appendText(b, t.Answer.Code), t.Answer.Error)
+}
+
+func (t *Transaction) unpackAnswer(f *fields) {
+	t.Posted, t.Answer = f.at < len(f.bytes), nil
+	if !t.Posted {
+		return
+	}
+	kind := f.number()
+	if kind == answerAwaited {
+		return
+	}
+	a := &Answer{HasIssuer: kind == answerPostedByIssuer}
+	if a.HasIssuer {
+		a.Issuer = f.string()
+	}
+	a.Code, a.Error = f.string(), f.string()
+	if kind != answerPosted && kind != answerPostedByIssuer {
+		f.fail()
+	}
+	t.Answer = a
+}
