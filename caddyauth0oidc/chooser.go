@@ -2,7 +2,6 @@ package caddyauth0oidc
 
 import (
 	"cmp"
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -71,17 +70,14 @@ func (h *Handler) entryFor(to loginLink, before entry) *entry {
 
 // serveAddress leads the owner of an e-mail address to the connection of its domain.
 // The address comes by POST, so that it gets into no history and no log here.
-func (h *Handler) serveAddress(w http.ResponseWriter, r *http.Request, v *visit, link loginLink) error {
+func (h *Handler) serveAddress(w http.ResponseWriter, r *http.Request, v *visit, link loginLink, address string) error {
 	if link.connection != "" || len(h.realms) == 0 {
 		return h.refuse(w, r, refusal{code: codeMethodNotAllowed, status: http.StatusMethodNotAllowed, allow: "GET, HEAD"})
 	}
 	if h.checkSameOrigin(r) != nil { // of a form of another site nothing is taken
 		return h.askForConnection(w, r, v, http.StatusOK, link, entry{})
 	}
-	address, err := h.readAddress(w, r)
-	if err != nil {
-		return h.refuse(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, cause: err, again: link.to("")})
-	}
+	address = strings.TrimSpace(address)
 	domain, ok := policy.AddressDomain(address)
 	if !ok {
 		return h.askForConnection(w, r, v, http.StatusBadRequest, link, entry{
@@ -96,27 +92,6 @@ func (h *Handler) serveAddress(w http.ResponseWriter, r *http.Request, v *visit,
 	link.hint = address
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true) // the log has the address of the redirect
 	return h.follow(w, r, v, link)
-}
-
-// maxEntry bounds the body with an address, in bytes.
-const maxEntry = 4 << 10
-
-var errEntry = errors.New("the form with the address cannot be read")
-
-// readAddress gives what was entered as an address.
-func (h *Handler) readAddress(w http.ResponseWriter, r *http.Request) (string, error) {
-	if !isURLEncoded(r.Header) {
-		return "", errEntry
-	}
-	body, err := h.readSoon(w, r, maxEntry+1)
-	if err != nil || len(body) > maxEntry {
-		return "", errEntry
-	}
-	fields, err := singleQuery(string(body))
-	if err != nil {
-		return "", errEntry
-	}
-	return strings.TrimSpace(fields["email"]), nil
 }
 
 // shown gives what a page can show again of what was entered.

@@ -1,6 +1,7 @@
 package caddyauth0oidc
 
 import (
+	"errors"
 	"maps"
 	"net/http"
 	"net/url"
@@ -17,18 +18,31 @@ type loginLink struct {
 	hint       string            // an address that is in no link, or empty
 	prompt     string            // in place of the directive's, unless it is empty
 	invitation string            // ticket of an invitation, or empty
+	iss        string            // that another party has named, or empty
 	form       string            // id under which a form waits, unless it is empty
 }
 
 // serveLogin is the direct link: GET <prefix>/login?return_to=&connection=&prompt=login.
-// Without a connection, where there are several, it shows a page to choose one.
+// Without a connection, where there are several, it shows a page to choose one. With
+// iss= it is a login that another party begins. A form has an address, or iss.
 func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) error {
+	var form map[string]string
+	if r.Method == http.MethodPost {
+		var err error
+		form, err = hideForm(r).parameters(w, h.now())
+		switch _, initiated := form["iss"]; {
+		case err != nil && !errors.Is(err, errNoForm):
+			return h.refuse(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, cause: err, again: "/"})
+		case initiated:
+			return h.serveInitiated(w, r, form)
+		}
+	}
 	link, refused := h.readLoginLink(r, v)
 	switch {
 	case refused != nil:
 		return h.refuse(w, r, *refused)
 	case r.Method == http.MethodPost:
-		return link.owner.serveAddress(w, r, v, link)
+		return link.owner.serveAddress(w, r, v, link, form["email"])
 	case link.connection == "":
 		return link.owner.askForConnection(w, r, v, http.StatusOK, link, entry{})
 	}
@@ -44,8 +58,11 @@ func (h *Handler) readLoginLink(r *http.Request, v *visit) (loginLink, *refusal)
 	if isPrefetch(r) || isSubresource(r) {
 		return loginLink{}, &refusal{code: codeLoginRequired, status: http.StatusUnauthorized, loginURL: h.loginURL(r)}
 	}
-	link := loginLink{returnTo: h.localReturnTo(r, query["return_to"]), form: query["form"]}
-	var refused *refusal
+	refused := h.checkInitiated(r, query)
+	if refused != nil {
+		return loginLink{}, refused
+	}
+	link := loginLink{returnTo: h.localReturnTo(r, query["return_to"]), iss: query["iss"], form: query["form"]}
 	if link.owner, link.connection, refused = h.inviter(v, query).beginner(r, v, query); refused != nil {
 		return loginLink{}, refused
 	}
@@ -54,7 +71,7 @@ func (h *Handler) readLoginLink(r *http.Request, v *visit) (loginLink, *refusal)
 	if !ok || !invited {
 		return loginLink{}, &refusal{code: codeBadRequest, status: http.StatusBadRequest, again: h.Prefix + "/login"}
 	}
-	link.params, link.invitation = params, invitation
+	link.params, link.invitation = hint(query, params), invitation
 	if query["prompt"] == promptLogin { // for whoever is signed in as somebody else
 		link.prompt = promptLogin
 	}
@@ -127,10 +144,14 @@ func (k loginLink) to(connection string) string {
 		d.prompt = k.prompt
 	}
 	own, _ := url.ParseQuery(d.parameters()) // which we have just written
-	if k.form == "" {
-		own.Set("return_to", shortened(k.returnTo))
-	} else {
+	switch {
+	case k.form != "":
 		own.Set("form", k.form)
+	case k.iss != "":
+		own.Set("iss", k.iss)
+		own.Set("target_link_uri", shortened(k.returnTo))
+	default:
+		own.Set("return_to", shortened(k.returnTo))
 	}
 	if connection != "" {
 		own.Set("connection", connection)

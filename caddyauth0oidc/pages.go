@@ -86,6 +86,7 @@ var messages = map[string]message{
 	codeConnectionMismatch: {"This account cannot be used here", "You signed in with an account that this application does not accept. Sign out first, then sign in with the right one."},
 	codeOrgMismatch:        {"This page is for another organization", "You signed in to another organization than the one that this page is for, or to none. Try again with the right one, or sign out and use another account."},
 	codeUnknownConnection:  {"There is no such way to sign in", "The address names a sign-in that this application does not have."},
+	codeUnknownIssuer:      {"This sign-in is not for this application", "The address was to begin a sign-in with a service that this application does not use. Go back to where you came from, or open the application itself."},
 	codeForbidden:          {"This account may not open this page", "You are signed in, but your account is not among those that may open this page. If you think that it should be, ask whoever looks after this application. If you have another account, use that one."},
 	codeManagementRefused:  {"Your profile could not be read", "The sign-in worked, but this application may not read your profile at the sign-in service, or reads it in the wrong place. Tell whoever looks after this application the code below."},
 	codeProfileTooLarge:    {"Your profile is too large", "Your account carries more data than fits into a session. Tell whoever looks after this application the code below."},

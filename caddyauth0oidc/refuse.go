@@ -35,6 +35,7 @@ const (
 	codeConnectionMismatch = "connection_mismatch"
 	codeOrgMismatch        = "organization_mismatch"
 	codeUnknownConnection  = "unknown_connection"
+	codeUnknownIssuer      = "unknown_issuer"
 	codeForbidden          = "forbidden"
 	codeManagementRefused  = "management_refused"
 	codeProfileTooLarge    = "profile_too_large"
