@@ -18,9 +18,6 @@ import (
 // GET <prefix>/callback?code=&state=, or error= in place of code; where answers are
 // posted, the same with state= alone, after the form has brought the rest.
 func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) error {
-	if r.Method == http.MethodPost {
-		return h.servePosted(w, r, v)
-	}
 	query, err := singleQuery(v.query)
 	if err != nil {
 		return h.refuse(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, cause: err, again: "/"})

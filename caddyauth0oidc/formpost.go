@@ -92,7 +92,7 @@ type sentForm struct {
 	body   io.ReadCloser
 }
 
-// hideForm takes the body of the callback away from whoever comes after us, as hideQuery
+// hideForm takes the body of a request away from whoever comes after us, as hideQuery
 // does with its address.
 func hideForm(r *http.Request) *sentForm {
 	form := &sentForm{header: r.Header.Clone(), length: r.ContentLength, body: r.Body}
@@ -111,7 +111,7 @@ var errNoForm = errors.New("the body is no form of the type application/x-www-fo
 // parameters reads the form as singleQuery reads an address, and nothing beyond its limit.
 func (f *sentForm) parameters(w http.ResponseWriter, now time.Time) (map[string]string, error) {
 	switch {
-	case f == nil || !isURLEncoded(f.header):
+	case !isURLEncoded(f.header):
 		return nil, errNoForm
 	case f.length > maxQuery:
 		return nil, errLongQuery
@@ -129,8 +129,8 @@ func (f *sentForm) parameters(w http.ResponseWriter, now time.Time) (map[string]
 // servePosted receives the tenant's answer as a form (OAuth 2.0 Form Post Response Mode).
 // The browser sends it without its Lax cookies, so that neither session nor kept form can
 // be seen: the answer goes into the cookie of its login, and the browser comes again.
-func (h *Handler) servePosted(w http.ResponseWriter, r *http.Request, v *visit) error {
-	form, err := v.form.parameters(w, h.now())
+func (h *Handler) servePosted(w http.ResponseWriter, r *http.Request, v *visit, sent *sentForm) error {
+	form, err := sent.parameters(w, h.now())
 	if err != nil {
 		return h.refuse(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, cause: err, again: "/"})
 	}

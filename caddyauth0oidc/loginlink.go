@@ -24,29 +24,33 @@ type loginLink struct {
 
 // serveLogin is the direct link: GET <prefix>/login?return_to=&connection=&prompt=login.
 // Without a connection, where there are several, it shows a page to choose one. With
-// iss= it is a login that another party begins. A form has an address, or iss.
+// iss= it is a login that another party begins.
 func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) error {
-	var form map[string]string
-	if r.Method == http.MethodPost {
-		var err error
-		form, err = hideForm(r).parameters(w, h.now())
-		switch _, initiated := form["iss"]; {
-		case err != nil && !errors.Is(err, errNoForm):
-			return h.refuse(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, cause: err, again: "/"})
-		case initiated:
-			return h.serveInitiated(w, r, form)
-		}
-	}
 	link, refused := h.readLoginLink(r, v)
 	switch {
 	case refused != nil:
 		return h.refuse(w, r, *refused)
-	case r.Method == http.MethodPost:
-		return link.owner.serveAddress(w, r, v, link, form["email"])
 	case link.connection == "":
 		return link.owner.askForConnection(w, r, v, http.StatusOK, link, entry{})
 	}
 	return link.owner.follow(w, r, v, link)
+}
+
+// servePostedLogin receives what another party sends as a form, or the address of the
+// page to choose a connection.
+func (h *Handler) servePostedLogin(w http.ResponseWriter, r *http.Request, v *visit, sent *sentForm) error {
+	form, err := sent.parameters(w, h.now())
+	if err != nil && !errors.Is(err, errNoForm) {
+		return h.refuse(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, cause: err, again: "/"})
+	}
+	if _, initiated := form["iss"]; initiated {
+		return h.serveInitiated(w, r, form)
+	}
+	link, refused := h.readLoginLink(r, v)
+	if refused != nil {
+		return h.refuse(w, r, *refused)
+	}
+	return link.owner.serveAddress(w, r, v, link, form["email"])
 }
 
 // readLoginLink reads a link, or says why it is refused.

@@ -12,9 +12,14 @@ import (
 type route struct {
 	methods []string
 	answer  func(http.ResponseWriter, *http.Request, *visit) error
-	forms   func(*http.Request, *visit) bool // tells whether POST is another method, unless it is nil
-	secret  bool                             // its query is, and its form
+	secret  bool // its query is
 	handler *Handler
+
+	// form answers POST, where takes says that it is a method of the route, if there is
+	// such a question; the form is
+	// hidden from whoever comes after us in any case.
+	form  func(http.ResponseWriter, *http.Request, *visit, *sentForm) error
+	takes func(*http.Request, *visit) bool
 }
 
 // ownRoutes are matched exactly. Every other path, below the prefix too, is
@@ -22,8 +27,8 @@ type route struct {
 func (h *Handler) ownRoutes() map[string]*route {
 	get, read := []string{http.MethodGet}, []string{http.MethodGet, http.MethodHead}
 	own := map[string]*route{
-		h.Prefix + "/login":    {methods: append(slices.Clone(read), http.MethodPost), answer: h.serveLogin, handler: h},
-		h.Prefix + "/callback": {methods: get, answer: h.serveCallback, handler: h, secret: true, forms: h.takesForms},
+		h.Prefix + "/login":    {methods: read, answer: h.serveLogin, handler: h, form: h.servePostedLogin},
+		h.Prefix + "/callback": {methods: get, answer: h.serveCallback, handler: h, secret: true, form: h.servePosted, takes: h.takesForms},
 		h.Prefix + "/logout":   {methods: []string{http.MethodGet, http.MethodPost}, answer: h.serveLogout, handler: h},
 		h.Prefix + "/profile":  {methods: read, answer: h.serveProfile, handler: h},
 	}
@@ -40,11 +45,16 @@ func (o *route) serve(w http.ResponseWriter, r *http.Request, v *visit) error {
 	v.query = original(r).URL.RawQuery
 	if o.secret {
 		hideQuery(r)
-		v.form = hideForm(r)
 	}
 	methods := o.methods
-	if o.forms != nil && o.forms(r, v) {
-		methods = append(slices.Clip(methods), http.MethodPost)
+	if o.form != nil {
+		sent := hideForm(r)
+		if o.takes == nil || o.takes(r, v) {
+			if r.Method == http.MethodPost {
+				return o.form(w, r, v, sent)
+			}
+			methods = append(slices.Clip(methods), http.MethodPost)
+		}
 	}
 	if !slices.Contains(methods, r.Method) {
 		return o.handler.refuse(w, r, refusal{

@@ -30,7 +30,6 @@ type visit struct {
 	identity identity
 	applied  []*upstream.Plan // whose headers were set
 	query    string           // of one of our own routes, as it came
-	form     *sentForm        // of the callback, as it came
 	refusal  *refusal         // for which the request goes through the error routes
 	speaks   bool             // the answer is the module's own
 	judged   bool             // a directive has protected the request
