@@ -15,9 +15,8 @@ type route struct {
 	secret  bool // its query is
 	handler *Handler
 
-	// form answers POST, where takes says that it is a method of the route, if there is
-	// such a question; the form is
-	// hidden from whoever comes after us in any case.
+	// form answers POST, unless takes says that it is no method of the route. What was
+	// sent is hidden from whoever comes after us in any case.
 	form  func(http.ResponseWriter, *http.Request, *visit, *sentForm) error
 	takes func(*http.Request, *visit) bool
 }
