@@ -17,6 +17,11 @@ const (
 	// maxBody limits an answer, counted after decompression.
 	maxBody = 1 << 20
 
+	// pingAfter and pingTimeout end a connection of HTTP/2 that was lost without a word. A call that fails on it does not, and the system
+	// takes a quarter of an hour, through which every login would be sent there.
+	pingAfter   = 15 * time.Second
+	pingTimeout = 5 * time.Second
+
 	minRetryAfter = time.Second
 	maxRetryAfter = time.Minute
 )
@@ -47,6 +52,7 @@ func NewTransport(e Egress) *http.Transport {
 		OnProxyConnectResponse: checkProxyAnswer,
 		DialContext:            dialLocalhost(dialer.DialContext),
 		ForceAttemptHTTP2:      true,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 		MaxIdleConns:           20,
 		IdleConnTimeout:        90 * time.Second,
 		TLSHandshakeTimeout:    connecting,
