@@ -130,7 +130,9 @@ func (c *HTTP) passage(ctx caddy.Context) (passage, error) {
 	if err != nil {
 		return passage{}, named("http", err)
 	}
-	return passage{e, c.fingerprint(e)}, nil
+	number := 0
+	e.Roots, number = trustPools.share(e.Roots)
+	return passage{e, c.fingerprint(e, number)}, nil
 }
 
 func (c *HTTP) load(ctx caddy.Context) (tenant.Egress, error) {
@@ -164,11 +166,11 @@ func (c *HTTP) load(ctx caddy.Context) (tenant.Egress, error) {
 	return e, nil
 }
 
-func (c *HTTP) fingerprint(e tenant.Egress) string {
+func (c *HTTP) fingerprint(e tenant.Egress, roots int) string {
 	if c == nil || e.Timeout == 0 && e.Roots == nil && c.Proxy == "" {
 		return ""
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %s", e.Timeout, trustPools.number(e.Roots), c.Proxy))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %d %s", e.Timeout, roots, c.Proxy))
 	return hex.EncodeToString(sum[:]) + "|"
 }
 
@@ -182,9 +184,11 @@ type poolNumbers struct {
 	known map[int]weak.Pointer[x509.CertPool]
 }
 
-func (p *poolNumbers) number(pool *x509.CertPool) int {
+// share gives the number of a pool, and the one to use in place of the pool: as long as
+// anybody has that, the number is the same.
+func (p *poolNumbers) share(pool *x509.CertPool) (shared *x509.CertPool, number int) {
 	if pool == nil {
-		return 0
+		return nil, 0
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -193,7 +197,7 @@ func (p *poolNumbers) number(pool *x509.CertPool) int {
 		case known == nil: // nobody uses it any more
 			delete(p.known, number)
 		case known.Equal(pool):
-			return number
+			return known, number
 		}
 	}
 	if p.known == nil {
@@ -201,5 +205,5 @@ func (p *poolNumbers) number(pool *x509.CertPool) int {
 	}
 	p.last++
 	p.known[p.last] = weak.Make(pool)
-	return p.last
+	return pool, p.last
 }

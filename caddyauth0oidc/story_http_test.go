@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -296,12 +297,38 @@ func TestPoolsAreNumberedByTheirContent(t *testing.T) {
 	}
 	var numbers poolNumbers
 	first, second := pool(own), pool(other)
-	if a, b := numbers.number(first), numbers.number(pool(own)); a != b || a == 0 {
+	used, a := numbers.share(first)
+	if again, b := numbers.share(pool(own)); a != b || a == 0 || again != used {
 		t.Errorf("the same certificates have the numbers %d and %d", a, b)
 	}
-	if a, b := numbers.number(first), numbers.number(second); a == b || numbers.number(nil) != 0 {
+	if _, b := numbers.share(second); a == b {
 		t.Errorf("different certificates have the number %d", a)
 	}
+	if none, number := numbers.share(nil); none != nil || number != 0 {
+		t.Errorf("no pool is %v, number %d", none, number)
+	}
+}
+
+// Who came second keeps the number when the first is gone: the next configuration shares
+// with it what is known of the tenant.
+func TestPoolsKeepTheirNumberWhileAnybodyUsesThem(t *testing.T) {
+	t.Parallel()
+	own := newAuthority(t)
+	pool := func() *x509.CertPool {
+		p := x509.NewCertPool()
+		p.AddCert(own.certificate)
+		return p
+	}
+	var numbers poolNumbers
+	first, before := numbers.share(pool())
+	second, _ := numbers.share(pool())
+	runtime.KeepAlive(first)
+	first = nil
+	runtime.GC()
+	if _, after := numbers.share(pool()); after != before {
+		t.Errorf("the number was %d and is %d", before, after)
+	}
+	runtime.KeepAlive(second)
 }
 
 // What a proxy's URL holds is in no error.
