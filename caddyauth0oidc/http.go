@@ -146,11 +146,9 @@ func (c *HTTP) load(ctx caddy.Context) (tenant.Egress, error) {
 		if err != nil {
 			return e, fmt.Errorf("loading trust_pool: %w", err)
 		}
-		authorities, ok := module.(caddytls.CA)
-		if !ok {
-			return e, errors.New("trust_pool: the module gives no certificates; choose one such as file")
+		if e.Roots, err = rootsOf(module); err != nil {
+			return e, named("trust_pool", err)
 		}
-		e.Roots = authorities.CertPool()
 	}
 	switch c.Proxy {
 	case "":
@@ -164,6 +162,16 @@ func (c *HTTP) load(ctx caddy.Context) (tenant.Egress, error) {
 		e.Proxy = http.ProxyURL(u)
 	}
 	return e, nil
+}
+
+// rootsOf never gives nil, which would stand for the system's authorities.
+func rootsOf(module any) (*x509.CertPool, error) {
+	if authorities, ok := module.(caddytls.CA); ok {
+		if roots := authorities.CertPool(); roots != nil {
+			return roots, nil
+		}
+	}
+	return nil, errors.New("the module gives no certificates; choose one such as file")
 }
 
 func (c *HTTP) fingerprint(e tenant.Egress, roots int) string {

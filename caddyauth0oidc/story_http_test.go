@@ -121,6 +121,24 @@ func TestTrustPoolTakesThePlaceOfTheSystemsAuthorities(t *testing.T) {
 	}
 }
 
+// poolModule is a module that may have no pool to give.
+type poolModule struct{ roots *x509.CertPool }
+
+func (m poolModule) CertPool() *x509.CertPool { return m.roots }
+
+func TestModuleWithoutAPoolDoesNotMeanTheSystemsAuthorities(t *testing.T) {
+	t.Parallel()
+	for name, module := range map[string]any{"no pool": poolModule{}, "no source of one": new(Handler), "nothing": nil} {
+		if roots, err := rootsOf(module); err == nil || roots != nil {
+			t.Errorf("%s: %v, %v", name, roots, err)
+		}
+	}
+	empty := x509.NewCertPool()
+	if roots, err := rootsOf(poolModule{empty}); err != nil || roots != empty {
+		t.Errorf("%v, %v", roots, err)
+	}
+}
+
 // A file with other certificates counts from the next reload on, also when the old
 // configuration is still there.
 func TestTrustPoolIsReadAnewByAReload(t *testing.T) {
