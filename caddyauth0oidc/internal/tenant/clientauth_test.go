@@ -112,6 +112,7 @@ func TestTheNextSecretIsTriedOnceWithTheSameCode(t *testing.T) {
 		"Auth0":               answering(401, object{"error": "access_denied", "error_description": "Unauthorized"}),
 		"RFC 6749":            answering(401, object{"error": "invalid_client"}),
 		"RFC 6749, 400":       answering(400, object{"error": "invalid_client"}),
+		"401 in another word": answering(401, object{"error": "unauthorized"}),
 		"401 without a body":  answering(401, ""),
 		"401 with a web page": answering(401, "<html>"),
 	} {
@@ -170,13 +171,20 @@ func TestTwoSecretsThatAreBothRefusedCostTwoRequests(t *testing.T) {
 	a := newAuthority()
 	refusal := answering(401, object{"error": "access_denied"})
 	pick(a, map[string]func(http.ResponseWriter){"old": refusal, "new": refusal})
-	err := exchangeAs(t, newTestTenant(t, a, newClock().Now), rotating())
-	var refused *RefusedError
-	if !errors.As(err, &refused) || refused.Code != "access_denied" {
-		t.Errorf("error %v", err)
+	tn, app, told := newTestTenant(t, a, newClock().Now), rotating(), &warnings{}
+	app.Warn = told.add
+	for range 2 {
+		err := exchangeAs(t, tn, app)
+		var refused *RefusedError
+		if !errors.As(err, &refused) || refused.Code != "access_denied" {
+			t.Errorf("error %v", err)
+		}
 	}
-	if got := a.secretsSent(); !slices.Equal(got, []string{"old", "new"}) {
+	if got := a.secretsSent(); !slices.Equal(got, []string{"old", "new", "old", "new"}) {
 		t.Errorf("sent %q", got)
+	}
+	if got := told.take(); len(got) != 0 {
+		t.Errorf("none was accepted, and the operator is told %q", got)
 	}
 }
 

@@ -63,6 +63,17 @@ func TestRP_CMP_08_TheAccessTokenIsInTheHeaderAlone(t *testing.T) {
 	}
 }
 
+func TestRP_CMP_07_AnAnswerOfTwoTypesIsRefused(t *testing.T) {
+	t.Parallel()
+	a := newAuthority()
+	a.handle(userinfoPath, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["Content-Type"] = []string{"application/json", "application/jwt"}
+		_, _ = io.WriteString(w, toJSON(userinfoAnswer(nil)))
+	})
+	_, err := askedUserinfo(t, newTestTenant(t, a, newClock().Now))
+	wantInvalid(t, err, "content_type")
+}
+
 func TestOIDC_17_AnswersThatAreRefused(t *testing.T) {
 	t.Parallel()
 	const plain = "application/json"
