@@ -23,17 +23,18 @@ import (
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
 )
 
-// HTTP says how the tenant is reached: for discovery, signing keys and tokens. What
-// browsers are sent to is not concerned.
+// HTTP says how the tenant is reached, by every call of this module: those to its
+// Management API and to the child tenants of connections, too. What browsers are sent to
+// is not concerned.
 type HTTP struct {
 	// Timeout limits each call to the tenant, from the connection to the last byte;
 	// from 100ms to 1m. Default: 5s.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 
 	// TrustPoolRaw is a module of the namespace `tls.ca_pool.source`, such as `file`,
-	// that gives the certificate authorities which the tenant's certificate, and that
-	// of a proxy reached by https, must go back to. It takes the place of the
-	// system's. Default: the system's.
+	// that gives the certificate authorities which the certificates of all these
+	// tenants, and that of a proxy reached by https, must go back to. It takes the
+	// place of the system's. Default: the system's.
 	TrustPoolRaw json.RawMessage `json:"trust_pool,omitempty" caddy:"namespace=tls.ca_pool.source inline_key=provider"`
 
 	// Proxy is the URL of the proxy to the tenant, of the scheme `http`, `https` or
