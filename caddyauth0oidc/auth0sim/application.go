@@ -2,6 +2,7 @@ package auth0sim
 
 import (
 	"crypto"
+	"crypto/x509"
 	"net/url"
 	"slices"
 	"strings"
@@ -25,11 +26,14 @@ type Application struct {
 	AllowedLogoutURLs []string
 	// GrantTypes are the grants the application may use; the default is authorization_code and refresh_token.
 	GrantTypes []string
-	// TokenEndpointAuthMethod is client_secret_post (default), client_secret_basic, private_key_jwt or none. Any other
-	// method than this is refused.
+	// TokenEndpointAuthMethod is client_secret_post (default), client_secret_basic, private_key_jwt, tls_client_auth or
+	// none. Any other method than this is refused.
 	TokenEndpointAuthMethod string
 	// AssertionKeys verify the client assertions of private_key_jwt.
 	AssertionKeys []crypto.PublicKey
+	// Certificates are those of tls_client_auth: a request has to come over a TLS connection of a real listener on which
+	// one of them was presented first.
+	Certificates []*x509.Certificate
 	// RequirePushedAuthorizationRequests refuses authorization requests that were not pushed.
 	RequirePushedAuthorizationRequests bool
 	// Legacy is oidc_conformant:false: scope names act as claim names, and /userinfo returns the whole profile if the

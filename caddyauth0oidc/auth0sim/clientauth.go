@@ -45,6 +45,9 @@ func (t *Tenant) authenticate(r *http.Request, form url.Values) (Application, *t
 	if !ok {
 		return Application{}, &tokenError{http.StatusUnauthorized, "invalid_client", "Unknown client"}
 	}
+	if method == "none" && app.TokenEndpointAuthMethod == tlsClientAuth {
+		return t.authenticateByTLS(r, app)
+	}
 	if method != app.TokenEndpointAuthMethod {
 		return Application{}, denied
 	}

@@ -47,6 +47,9 @@ func (t *Tenant) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 	if s.RequirePAR {
 		doc["require_pushed_authorization_requests"] = true
 	}
+	if s.MTLSHost != "" {
+		t.addAliases(doc, s)
+	}
 	if s.IssParameter {
 		doc["authorization_response_iss_parameter_supported"] = true
 	}

@@ -22,6 +22,10 @@ type Settings struct {
 	// RequirePAR puts require_pushed_authorization_requests into discovery and refuses all other requests. Auth0 has this
 	// flag for applications only, see [Application.RequirePushedAuthorizationRequests].
 	RequirePAR bool
+	// MTLSHost, if not empty, is the host, with its port if it has one, of mtls_endpoint_aliases, which are put into
+	// discovery: the tenant setting "mTLS Endpoint Aliases". Certificates count there alone then. [Network.Handle] has to
+	// lead from that host to the tenant.
+	MTLSHost string
 	// IssParameter sends the iss parameter of RFC 9207 to callbacks: the tenant setting
 	// authorization_response_iss_parameter_supported, off by default.
 	IssParameter bool
