@@ -88,8 +88,10 @@ func (k *AssertionKey) current(app Application) jose.Signer {
 	return k.signer
 }
 
-func (k *AssertionKey) look() fileState {
-	info, err := os.Stat(k.config.File)
+func (k *AssertionKey) look() fileState { return stateOf(k.config.File) }
+
+func stateOf(path string) fileState {
+	info, err := os.Stat(path)
 	if err != nil {
 		return fileState{}
 	}
@@ -98,7 +100,7 @@ func (k *AssertionKey) look() fileState {
 
 // reload reads the file, whose state was looked at before: one that is replaced meanwhile is read again next time.
 func (k *AssertionKey) reload(state fileState) error {
-	text, err := readKeyFile(k.config.File)
+	text, err := keyPEM.read(k.config.File)
 	if err != nil {
 		return err
 	}

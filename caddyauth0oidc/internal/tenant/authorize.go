@@ -87,7 +87,7 @@ func (t *Tenant) AuthorizeURL(ctx context.Context, app Application, r AuthorizeR
 	if err != nil {
 		return "", err
 	}
-	pushes, err := r.pushes(md)
+	pushes, err := r.pushes(md, app)
 	switch {
 	case err != nil:
 		return "", err

@@ -17,7 +17,8 @@ const (
 	AuthBasic = "basic" // client_secret_basic
 )
 
-// Application is a client of the tenant and how it authenticates: with a secret or, if there is a Key, with that alone.
+// Application is a client of the tenant and how it authenticates: with a secret or, if there is a Key or a Certificate, with that
+// alone.
 type Application struct {
 	// ClientID is the client_id that the tenant gave to the application.
 	ClientID string
@@ -29,6 +30,8 @@ type Application struct {
 	Method string
 	// Key signs client assertions (private_key_jwt) in place of a secret; nil for none.
 	Key *AssertionKey
+	// Certificate is presented (RFC 8705 section 2) in place of a secret; nil for none.
+	Certificate *ClientCertificate
 	// Warn, unless nil, is told what went well and still needs an operator. Nothing in it is secret.
 	Warn func(message string) `json:"-"`
 }
@@ -70,10 +73,10 @@ func (t *Tenant) send(ctx context.Context, app Application, c call) (*answer, er
 	return a, err
 }
 
-// secretsOf are the secrets to try, the one that worked last in front; a single empty one where there is a key.
+// secretsOf are the secrets to try, the one that worked last in front; a single empty one where there is none.
 func (t *Tenant) secretsOf(app Application) []Secret {
 	switch {
-	case app.Key != nil:
+	case app.Key != nil || app.Certificate != nil:
 		return []Secret{""}
 	case app.NextClientSecret == "" || app.NextClientSecret == app.ClientSecret:
 		return []Secret{app.ClientSecret}
@@ -126,7 +129,7 @@ func (t *Tenant) post(ctx context.Context, app Application, secret Secret, c cal
 	if err != nil {
 		return nil, err
 	}
-	client, a := t.client()
+	client, a := t.clientOf(app)
 	if response, err := client.Do(r); err == nil {
 		_ = response.Body.Close()
 	}
@@ -140,6 +143,8 @@ func (t *Tenant) post(ctx context.Context, app Application, secret Secret, c cal
 func (t *Tenant) authenticated(ctx context.Context, app Application, secret Secret, c call) (*http.Request, error) {
 	form, basic := maps.Clone(c.form), false
 	switch {
+	case app.Certificate != nil:
+		form.Set("client_id", app.ClientID)
 	case app.Key != nil:
 		assertion, err := app.Key.assert(app, t.now(), t.random)
 		if err != nil {

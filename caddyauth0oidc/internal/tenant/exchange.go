@@ -35,7 +35,7 @@ func (t *Tenant) Exchange(ctx context.Context, app Application, code, verifier, 
 		return nil, err
 	}
 	got, err := t.send(ctx, app, call{
-		doing: exchanging, endpoint: md.TokenEndpoint, throttledUntil: &t.throttledUntil, form: url.Values{
+		doing: exchanging, endpoint: md.tokenEndpoint(app), throttledUntil: &t.throttledUntil, form: url.Values{
 			"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirectURI}, "code_verifier": {verifier},
 		},
 	})

@@ -28,10 +28,34 @@ type Metadata struct {
 	RevocationEndpoint string
 	// PushedAuthorizationEndpoint is where authorization requests can be pushed (RFC 9126); empty when not offered.
 	PushedAuthorizationEndpoint string
+	// MTLSAliases are the endpoints of those who authenticate with a certificate, where they are others (RFC 8705 section 5).
+	MTLSAliases Aliases
 	// RequirePushed says that the tenant takes no other authorization requests than pushed ones.
 	RequirePushed bool
 	// IssParameterSupported says that every callback carries iss (RFC 9207).
 	IssParameterSupported bool
+}
+
+// Aliases take the place of the endpoints of the same names; empty ones do not.
+type Aliases struct {
+	// TokenEndpoint is where codes are exchanged.
+	TokenEndpoint string `json:"token_endpoint"`
+	// PushedAuthorizationEndpoint is where authorization requests can be pushed.
+	PushedAuthorizationEndpoint string `json:"pushed_authorization_request_endpoint"`
+}
+
+func (md *Metadata) tokenEndpoint(app Application) string {
+	if app.Certificate != nil && md.MTLSAliases.TokenEndpoint != "" {
+		return md.MTLSAliases.TokenEndpoint
+	}
+	return md.TokenEndpoint
+}
+
+func (md *Metadata) pushedEndpoint(app Application) string {
+	if app.Certificate != nil && md.MTLSAliases.PushedAuthorizationEndpoint != "" {
+		return md.MTLSAliases.PushedAuthorizationEndpoint
+	}
+	return md.PushedAuthorizationEndpoint
 }
 
 // Metadata returns the discovery document, which is fetched on first use and refreshed in the background every ten minutes.
@@ -68,6 +92,7 @@ type document struct {
 	EndSessionEndpoint    string   `json:"end_session_endpoint"`
 	RevocationEndpoint    string   `json:"revocation_endpoint"`
 	PushedEndpoint        string   `json:"pushed_authorization_request_endpoint"`
+	Aliases               Aliases  `json:"mtls_endpoint_aliases"`
 	RequirePushed         bool     `json:"require_pushed_authorization_requests"`
 	IssParameterSupported bool     `json:"authorization_response_iss_parameter_supported"`
 	ChallengeMethods      []string `json:"code_challenge_methods_supported"`
@@ -88,7 +113,10 @@ func parseMetadata(body []byte, issuer string) (*Metadata, error) {
 			return nil, errEndpoint
 		}
 	}
-	for _, endpoint := range []string{d.UserinfoEndpoint, d.EndSessionEndpoint, d.RevocationEndpoint, d.PushedEndpoint} {
+	for _, endpoint := range []string{
+		d.UserinfoEndpoint, d.EndSessionEndpoint, d.RevocationEndpoint, d.PushedEndpoint,
+		d.Aliases.TokenEndpoint, d.Aliases.PushedAuthorizationEndpoint,
+	} {
 		if endpoint != "" && !usableEndpoint(endpoint, plain) {
 			return nil, errEndpoint
 		}
@@ -105,6 +133,7 @@ func parseMetadata(body []byte, issuer string) (*Metadata, error) {
 		EndSessionEndpoint:          d.EndSessionEndpoint,
 		RevocationEndpoint:          d.RevocationEndpoint,
 		PushedAuthorizationEndpoint: d.PushedEndpoint,
+		MTLSAliases:                 d.Aliases,
 		RequirePushed:               d.RequirePushed,
 		IssParameterSupported:       d.IssParameterSupported,
 	}, nil

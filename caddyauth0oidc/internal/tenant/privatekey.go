@@ -17,40 +17,57 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// readKeyFile shows nothing of the file in its errors. A path that is no path may be the key itself, and is not shown either.
-func readKeyFile(path string) ([]byte, error) {
-	if err := CheckKeyFile(path); err != nil {
+// A pemFile is one that a setting names with its path.
+type pemFile struct {
+	is      string // what the file holds
+	example string
+}
+
+var (
+	keyPEM         = pemFile{"key", "/etc/caddy/auth0-client-key.pem"}
+	certificatePEM = pemFile{"certificate", "/etc/caddy/auth0-client.pem"}
+)
+
+// read shows nothing of the file in its errors. A path that is no path may be the content itself, and is not shown either.
+func (f pemFile) read(path string) ([]byte, error) {
+	if err := f.check(path); err != nil {
 		return nil, err
 	}
+	reading := "reading the " + f.is
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading the key: %w", err)
+		return nil, fmt.Errorf("%s: %w", reading, err)
 	}
 	if !info.Mode().IsRegular() { // a pipe would be waited for
-		return nil, &fs.PathError{Op: "reading the key", Path: path, Err: errors.New("this is no file")}
+		return nil, &fs.PathError{Op: reading, Path: path, Err: errors.New("this is no file")}
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("reading the key: %w", err)
+		return nil, fmt.Errorf("%s: %w", reading, err)
 	}
 	defer func() { _ = file.Close() }()
 	text, err := io.ReadAll(io.LimitReader(file, maxKeyFile+1))
 	if err == nil && len(text) > maxKeyFile {
-		err = &fs.PathError{Op: "reading the key", Path: path, Err: errors.New("the file is too large for a key")}
+		err = &fs.PathError{Op: reading, Path: path, Err: errors.New("the file is too large for a " + f.is)}
 	}
 	return text, err
 }
 
-// CheckKeyFile refuses what cannot be a path, such as the content of the file.
-func CheckKeyFile(path string) error {
+func (f pemFile) check(path string) error {
 	switch {
 	case strings.TrimSpace(path) == "":
-		return errors.New("the path of the key is empty; write one like /etc/caddy/auth0-client-key.pem")
+		return fmt.Errorf("the path of the %s is empty; write one like %s", f.is, f.example)
 	case len(path) > 1024, strings.ContainsAny(path, "\n\r\x00"), strings.Contains(path, "-----"):
-		return errors.New("this is not the path of a file; write the path, not the key itself")
+		return fmt.Errorf("this is not the path of a file; write the path, not the %s itself", f.is)
 	}
 	return nil
 }
+
+// CheckKeyFile refuses what cannot be the path of a private key, such as the key itself.
+func CheckKeyFile(path string) error { return keyPEM.check(path) }
+
+// CheckCertificateFile refuses what cannot be the path of a certificate, such as the certificate itself.
+func CheckCertificateFile(path string) error { return certificatePEM.check(path) }
 
 // parsePrivateKey reads the one private key of a PEM file: PKCS #8, or what OpenSSL wrote before that.
 func parsePrivateKey(text []byte) (crypto.Signer, error) {

@@ -35,8 +35,8 @@ const (
 )
 
 // pushes reports whether a request goes to the tenant before the browser does.
-func (r AuthorizeRequest) pushes(md *Metadata) (bool, error) {
-	offered := md.PushedAuthorizationEndpoint != ""
+func (r AuthorizeRequest) pushes(md *Metadata, app Application) (bool, error) {
+	offered := md.pushedEndpoint(app) != ""
 	switch {
 	case r.Push == PushOn && !offered:
 		return false, ErrPushNotOffered
@@ -50,7 +50,7 @@ func (r AuthorizeRequest) pushes(md *Metadata) (bool, error) {
 // *UnavailableError, a *RefusedError or ErrRequestTooLarge; none of them leaves anything that could be sent instead.
 func (t *Tenant) push(ctx context.Context, app Application, md *Metadata, parameters []Parameter) (string, error) {
 	asked := call{
-		doing: pushing, endpoint: md.PushedAuthorizationEndpoint, form: url.Values{}, limit: maxPushed, throttledUntil: &t.pushThrottledUntil,
+		doing: pushing, endpoint: md.pushedEndpoint(app), form: url.Values{}, limit: maxPushed, throttledUntil: &t.pushThrottledUntil,
 	}
 	for _, p := range parameters {
 		asked.form.Set(p.Name, p.Value)

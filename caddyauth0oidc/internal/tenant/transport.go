@@ -102,10 +102,20 @@ type answer struct {
 }
 
 // client returns a client for one call, which follows no redirect, and where to find the answer after it.
-func (t *Tenant) client() (*http.Client, *answer) {
+func (t *Tenant) client() (*http.Client, *answer) { return clientOver(t.transport) }
+
+// clientOf does so for a call with which an application authenticates.
+func (t *Tenant) clientOf(app Application) (*http.Client, *answer) {
+	if app.Certificate == nil {
+		return t.client()
+	}
+	return clientOver(app.Certificate.presenter())
+}
+
+func clientOver(transport http.RoundTripper) (*http.Client, *answer) {
 	a := &answer{}
 	return &http.Client{
-		Transport:     &reader{next: t.transport, answer: a},
+		Transport:     &reader{next: transport, answer: a},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}, a
 }
