@@ -143,6 +143,7 @@ func adaptConfig(t *testing.T, config string) *caddy.Config {
 		t.Fatal(err)
 	}
 	writeKey(t, filepath.Join(dir, "auth0_client_key.pem"), adaptKey())
+	writeCertificate(t, filepath.Join(dir, "auth0_client.pem"), adaptCertificate(), keyTime)
 	var c caddy.Config
 	if err := json.Unmarshal([]byte(strings.ReplaceAll(config, "/run/secrets", dir)), &c); err != nil {
 		t.Fatal(err)
@@ -184,6 +185,7 @@ func TestEverySettingOfTheCaddyfileReachesItsField(t *testing.T) {
 	// The settings that exclude others.
 	all.Issuer = adaptGoldenHandler(t, "issuer_with_port_and_path").Issuer
 	all.ClientAssertion = adaptGoldenHandler(t, "client_assertion").ClientAssertion
+	all.ClientCertificate = adaptGoldenHandler(t, "client_certificate").ClientCertificate
 	adaptNothingIsZero(t, "handler", reflect.ValueOf(*all))
 }
 

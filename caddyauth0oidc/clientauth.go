@@ -108,23 +108,36 @@ func checkClientAuth(method string) error {
 // checkClient compares the settings with which the module authenticates.
 func (h *Handler) checkClient() error {
 	switch {
-	case h.ClientAssertion == nil && h.NextClientSecret != "" && h.ClientSecret == "":
+	case h.ClientCertificate != nil && h.ClientAssertion != nil:
+		return errors.New("client_certificate: it takes the place of 'client_assertion'; keep one of the two")
+	case h.ClientCertificate != nil:
+		return named("client_certificate", errors.Join(h.checkNoSecret(), h.ClientCertificate.check()))
+	case h.ClientAssertion != nil:
+		return named("client_assertion", errors.Join(h.checkNoSecret(), h.ClientAssertion.check()))
+	case h.NextClientSecret != "" && h.ClientSecret == "":
 		return errors.New("next_client_secret: there is no client_secret before it; write that first")
-	case h.ClientAssertion == nil && h.ClientSecret != "" && checkNotEmpty(h.ClientSecret) != nil:
+	case h.ClientSecret != "" && checkNotEmpty(h.ClientSecret) != nil:
 		return named("client_secret", checkNotEmpty(h.ClientSecret))
-	case h.ClientAssertion == nil:
-		return named("client_auth", checkClientAuth(h.ClientAuth))
-	case h.ClientSecret != "" || h.NextClientSecret != "":
-		return errors.New("client_assertion: it takes the place of 'client_secret'; keep one of the two")
-	case h.ClientAuth != "":
-		return errors.New("client_assertion: 'client_auth' says how a 'client_secret' is sent, and there is none; leave it out")
 	}
-	return named("client_assertion", h.ClientAssertion.check())
+	return named("client_auth", checkClientAuth(h.ClientAuth))
 }
 
-// newApplication reads the key of client_assertion, if there is one.
-func (h *Handler) newApplication(issuer string) (tenant.Application, error) {
-	app := tenant.Application{
+// hasNoSecret tells whether something takes the place of a secret.
+func (h *Handler) hasNoSecret() bool { return h.ClientAssertion != nil || h.ClientCertificate != nil }
+
+func (h *Handler) checkNoSecret() error {
+	switch {
+	case h.ClientSecret != "" || h.NextClientSecret != "":
+		return errors.New("it takes the place of 'client_secret'; keep one of the two")
+	case h.ClientAuth != "":
+		return errors.New("'client_auth' says how a 'client_secret' is sent, and there is none; leave it out")
+	}
+	return nil
+}
+
+// newApplication reads the files of client_assertion or client_certificate, if there are any.
+func (h *Handler) newApplication(issuer string, by passage) (app tenant.Application, err error) {
+	app = tenant.Application{
 		ClientID: h.ClientID, ClientSecret: tenant.Secret(h.ClientSecret), NextClientSecret: tenant.Secret(h.NextClientSecret),
 		Method: h.ClientAuth, Warn: func(message string) { h.logger.Warn(message) },
 	}
@@ -135,5 +148,6 @@ func (h *Handler) newApplication(issuer string) (tenant.Application, error) {
 		}
 		app.Key = key
 	}
-	return app, nil
+	app.Certificate, err = h.ClientCertificate.load(h, by)
+	return app, err
 }

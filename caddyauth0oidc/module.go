@@ -69,7 +69,7 @@ type Handler struct {
 	// ClientSecret is the secret of that application. Write it as a
 	// placeholder, `{env.X}` or `{file./path}`, resolved when the configuration
 	// is loaded. Default: the environment variable `AUTH0_CLIENT_SECRET`, unless
-	// there is a `client_assertion`. Required without one.
+	// there is a `client_assertion` or a `client_certificate`. Required without one.
 	ClientSecret string `json:"client_secret,omitempty"`
 
 	// NextClientSecret is tried when the tenant refuses `client_secret`, once and
@@ -85,6 +85,10 @@ type Handler struct {
 
 	// ClientAssertion takes the place of a secret. Default: none.
 	ClientAssertion *ClientAssertion `json:"client_assertion,omitempty"`
+
+	// ClientCertificate takes the place of a secret and of `client_assertion`. Default:
+	// none.
+	ClientCertificate *ClientCertificate `json:"client_certificate,omitempty"`
 
 	// Connections are those that users sign in through, in the order in which they
 	// are offered. With one, a login leads straight to it; with several, it leads to a

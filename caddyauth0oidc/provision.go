@@ -98,7 +98,7 @@ func (h *Handler) loadMatchers(ctx caddy.Context) error {
 
 func (h *Handler) fillFromEnvironment() {
 	for env, field := range map[string]*string{envDomain: &h.Domain, envClientID: &h.ClientID, envClientSecret: &h.ClientSecret} {
-		if *field == "" && (env != envClientSecret || h.ClientAssertion == nil) && (env != envDomain || h.Issuer == "") {
+		if *field == "" && (env != envClientSecret || !h.hasNoSecret()) && (env != envDomain || h.Issuer == "") {
 			*field = trimmed(os.Getenv(env))
 		}
 	}
@@ -123,7 +123,7 @@ func (h *Handler) fillDefaults() {
 	if len(h.Scopes) == 0 {
 		h.Scopes = []string{"openid", "profile", "email"}
 	}
-	if h.ClientAssertion == nil {
+	if !h.hasNoSecret() {
 		orText(&h.ClientAuth, tenant.AuthPost)
 	}
 	for i := range h.Connections {
@@ -188,7 +188,7 @@ func (h *Handler) resolve() error {
 	errs := []error{
 		replace("domain", &h.Domain), replace("issuer", &h.Issuer), replace("client_id", &h.ClientID),
 		replace("client_secret", &h.ClientSecret), replace("audience", &h.Audience),
-		replace("next_client_secret", &h.NextClientSecret), h.ClientAssertion.resolve(replace),
+		replace("next_client_secret", &h.NextClientSecret), h.ClientAssertion.resolve(replace), h.ClientCertificate.resolve(replace),
 		h.Management.resolve(replace),
 	}
 	errs = append(errs, h.resolveOrganization(replace))
@@ -231,7 +231,7 @@ func (h *Handler) complete() error {
 	return errors.Join(
 		missing("domain", envDomain, h.Domain != "" || h.Issuer != ""),
 		missing("client_id", envClientID, h.ClientID != ""),
-		missing("client_secret", envClientSecret, h.ClientSecret != "" || h.ClientAssertion != nil),
+		missing("client_secret", envClientSecret, h.ClientSecret != "" || h.hasNoSecret()),
 		missing("connection", envConnection, len(h.Connections) != 0),
 	)
 }
@@ -290,7 +290,7 @@ func (h *Handler) prepare(ctx caddy.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if h.application, err = h.newApplication(h.issuer()); err != nil {
+	if h.application, err = h.newApplication(h.issuer(), by); err != nil {
 		return err
 	}
 	if err := errors.Join(h.prepareJudging(), h.prepareOrigins()); err != nil {
@@ -381,6 +381,7 @@ func (h *Handler) Cleanup() error {
 		errs = append(errs, h.rotation.watcher.leave(h.rotation))
 	}
 	errs = append(errs, h.asserter.close(), h.releaseManagement())
+	h.application.Certificate.Close()
 	if h.shared != nil {
 		errs = append(errs, h.shared.release(h))
 	}

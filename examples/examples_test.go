@@ -8,12 +8,14 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"io/fs"
+	"math/big"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -63,7 +65,9 @@ func load(t *testing.T, name, text string) {
 	if !strings.Contains(string(config), `"handler":"auth0_oidc"`) {
 		t.Error("the directive auth0_oidc is not used")
 	}
-	config = []byte(strings.ReplaceAll(string(config), keyPath, writeKey(t)))
+	key, own := writeKey(t)
+	config = bytes.ReplaceAll(config, []byte(keyPath), []byte(key))
+	config = bytes.ReplaceAll(config, []byte(certificatePath), []byte(own))
 	var c caddy.Config
 	config = bytes.ReplaceAll(config, []byte("/etc/ssl/own-ca.pem"), []byte(certificate(t)))
 	if err := caddy.StrictUnmarshalJSON(config, &c); err != nil {
@@ -78,11 +82,16 @@ func load(t *testing.T, name, text string) {
 	}
 }
 
-// keyPath is where the examples have the private key of the application.
-const keyPath = "/etc/caddy/auth0-client-key.pem"
+// keyPath and certificatePath are where the examples have the private key of the
+// application, and a certificate of it.
+const (
+	keyPath         = "/etc/caddy/auth0-client-key.pem"
+	certificatePath = "/etc/caddy/auth0-client.pem"
+)
 
-// writeKey makes a key as the example's openssl command does, and gives its path.
-func writeKey(t *testing.T) string {
+// writeKey makes a key as the example's openssl command does, and a certificate of it,
+// and gives their paths.
+func writeKey(t *testing.T) (keyFile, certificateFile string) {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -92,8 +101,18 @@ func writeKey(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "key.pem")
-	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: content}), 0o600); err != nil {
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return writePEM(t, "PRIVATE KEY", content), writePEM(t, "CERTIFICATE", certificate)
+}
+
+func writePEM(t *testing.T, kind string, content []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file.pem")
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content}), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -104,12 +123,7 @@ func certificate(t *testing.T) string {
 	t.Helper()
 	server := httptest.NewTLSServer(nil)
 	defer server.Close()
-	file := filepath.Join(t.TempDir(), "own-ca.pem")
-	block := &pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}
-	if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
+	return writePEM(t, "CERTIFICATE", server.Certificate().Raw)
 }
 
 func read(t *testing.T, path string) string {
@@ -149,14 +163,17 @@ var off = regexp.MustCompile(`(?m)^(\t*)#([^ #\n])`)
 type edit struct{ find, put string }
 
 var variants = map[string][]edit{
-	"with a secret": {{`(?m)^\t\tdomain acme.*\n`, ""}, without("client_assertion"), without("allow acme")},
-	"with a key":    {without("issuer"), {`(?m)^\t+client_secret \{env\.AUTH0.*\n`, ""}, without("client_auth"), without("allow acme")},
+	"with a secret":      {{`(?m)^\t\tdomain acme.*\n`, ""}, without("client_assertion"), without("client_certificate"), without("allow acme")},
+	"with a key":         {without("issuer"), withoutSecret, without("client_auth"), without("client_certificate"), without("allow acme")},
+	"with a certificate": {without("issuer"), withoutSecret, without("client_auth"), without("client_assertion"), without("allow acme")},
 	"with a connection for each customer": {
-		without("issuer"), without("client_assertion"), without("(label|email_domain)"),
+		without("issuer"), without("client_assertion"), without("client_certificate"), without("(label|email_domain)"),
 		{`connection acme-child \{`, "connection {http.request.host.labels.2} {"},
 		{`user_id_as auth0-oidc acme`, "user_id_as auth0-oidc"}, // each under its own name
 	},
 }
+
+var withoutSecret = edit{`(?m)^\t+client_secret \{env\.AUTH0.*\n`, ""}
 
 // without leaves out the lines that begin so.
 func without(line string) edit { return edit{`(?m)^\t+` + line + `[ a-z].*\n`, ""} }
