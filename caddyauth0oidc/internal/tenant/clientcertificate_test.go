@@ -277,6 +277,9 @@ func TestACertificateIsReplacedWithoutARestart(t *testing.T) {
 	shows("three", 1)
 	clock.advance(-4 * time.Hour)
 	shows("three", 1)
+	if _, err := files.load(s.egress(), clock.Now, told); err != nil || len(told.take()) != 1 {
+		t.Errorf("loaded before it is valid: %v, or without a warning", err)
+	}
 }
 
 func TestCertificatesThatCannotBeUsed(t *testing.T) {
