@@ -217,7 +217,7 @@ func (h *Handler) profileAndChild(ctx context.Context, token *tenant.IDToken, co
 	defer cancel()
 	record, err := h.manager.client.Record(ctx, token.Subject)
 	switch {
-	case err != nil && (h.Profile.Fallback == "" || errors.Is(err, context.Canceled)):
+	case err != nil && (h.Profile.Fallback == "" || !unasked(err)):
 		return nil, nil, &managementError{err}
 	case err != nil:
 		h.logger.Warn("the profile is what the ID token says, because the Management API did not give it", zap.Error(err))
@@ -232,6 +232,21 @@ func (h *Handler) profileAndChild(ctx context.Context, token *tenant.IDToken, co
 		return nil, nil, err
 	}
 	return h.addChild(ctx, p, claims, record, connection)
+}
+
+// unasked tells whether the Management API could not be asked, or does not tell us. An
+// answer that nobody can read is none of that: the user writes a part of it, and could
+// bring about a fallback that is more lenient than the answer.
+func unasked(err error) bool {
+	failed, ok := errors.AsType[*management.Error](err)
+	if !ok || errors.Is(err, context.Canceled) {
+		return false
+	}
+	switch failed.Status {
+	case 0, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
+		return true
+	}
+	return failed.Status >= http.StatusInternalServerError
 }
 
 // mergedClaims lets the Management API speak alone about what it knows of the user. The

@@ -146,6 +146,7 @@ var faults = map[string]struct {
 	status     int
 	code       string
 	retryAfter string
+	answered   bool // and so refused whatever the fallback
 }{
 	"rate limited": {
 		scopes: readUsers, status: http.StatusServiceUnavailable, code: codeTenantUnavailable, retryAfter: "7",
@@ -175,10 +176,11 @@ var faults = map[string]struct {
 		},
 	},
 	"no scope":      {scopes: []string{"read:clients"}, status: http.StatusBadGateway, code: codeManagementRefused},
-	"no JSON":       {scopes: readUsers, status: http.StatusBadGateway, code: codeManagementRefused, prepare: answering("/api/v2/", http.StatusOK, "<html>")},
-	"somebody else": {scopes: readUsers, status: http.StatusBadGateway, code: codeManagementRefused, prepare: answering("/api/v2/", http.StatusOK, `{"user_id":"auth0|other","email":"other@evil.test"}`)},
-	"nobody":        {scopes: readUsers, status: http.StatusBadGateway, code: codeManagementRefused, prepare: answering("/api/v2/", http.StatusOK, `{}`)},
-	"a redirect":    {scopes: readUsers, status: http.StatusBadGateway, code: codeManagementRefused, prepare: answering("/api/v2/", http.StatusFound, ``)},
+	"no JSON":       {scopes: readUsers, status: http.StatusBadGateway, code: codeManagementRefused, answered: true, prepare: answering("/api/v2/", http.StatusOK, "<html>")},
+	"somebody else": {scopes: readUsers, status: http.StatusBadGateway, code: codeManagementRefused, answered: true, prepare: answering("/api/v2/", http.StatusOK, `{"user_id":"auth0|other","email":"other@evil.test"}`)},
+	"nobody":        {scopes: readUsers, status: http.StatusBadGateway, code: codeManagementRefused, answered: true, prepare: answering("/api/v2/", http.StatusOK, `{}`)},
+	"a redirect":    {scopes: readUsers, status: http.StatusBadGateway, code: codeManagementRefused, answered: true, prepare: answering("/api/v2/", http.StatusFound, ``)},
+	"deleted":       {scopes: readUsers, status: http.StatusBadGateway, code: codeManagementRefused, answered: true, prepare: answering("/api/v2/", http.StatusNotFound, `{"statusCode":404,"errorCode":"inexistent_user"}`)},
 }
 
 // answering lets the master answer requests below a path with something else.
@@ -233,6 +235,12 @@ func TestFAULT_LoginGoesOnWithTheIDTokenWhereTheSettingSaysSo(t *testing.T) {
 			}
 			b := w.browser()
 			page := w.signIn(b, "/home", w.pair.User)
+			if fault.answered {
+				if page.Status != fault.status || !strings.Contains(page.Body, fault.code) || len(w.app.take()) != 0 {
+					t.Errorf("%d: %s", page.Status, page.Body)
+				}
+				return
+			}
 			if page.Status != http.StatusOK {
 				t.Fatalf("%d: %s", page.Status, page.Body)
 			}
