@@ -24,6 +24,6 @@ func (h *Handler) serveProfile(w http.ResponseWriter, r *http.Request, v *visit)
 	noStore(w.Header())
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	_ = json.NewEncoder(w).Encode(profileAnswer{Profile: by.shown(&s.Profile), Expires: s.Expires(by.limits).UTC()}) // fails when the client is gone
+	_ = json.NewEncoder(w).Encode(profileAnswer{Profile: by.shownFor(r, &s.Profile), Expires: s.Expires(by.limits).UTC()}) // fails when the client is gone
 	return nil
 }

@@ -40,3 +40,35 @@ func TestUserCannotBringAboutTheFallback(t *testing.T) {
 		}
 	}
 }
+
+// linkedTo makes the child's user an identity of somebody whose own id is of another
+// connection, evil-corp, the ids of which somebody else makes.
+func (w *world) linkedTo(id string) {
+	w.pair.Master.AddConnection(auth0sim.Connection{Name: "evil-corp", Strategy: "auth0-oidc", Options: w.pair.Connection.Options})
+	primary := w.pair.Master.AddUser(auth0sim.User{ID: id, Connection: "evil-corp", Email: "mallory@evil.test"})
+	secondary := w.pair.Master.AddUser(auth0sim.User{ID: w.pair.MasterUserID(w.pair.User), Connection: "acme-child", Email: "user-in-child@mail.com"})
+	w.pair.Master.LinkUsers(primary.ID, secondary.ID)
+}
+
+// An application with one connection may know its users by the child's id. Another
+// child, whose tenant somebody else has, gives out the same ids.
+func TestLinkedUserIsNotShownAsAUserOfTheChild(t *testing.T) {
+	t.Parallel()
+	const headers = "headers {\nRemote-User child_user\nX-Text <{http.auth.user.child_user_id}>\n}\n"
+	for rule, status := range map[string]int{
+		"": http.StatusOK, "require child_user auth0|victim": http.StatusForbidden, "deny connection evil-corp": http.StatusForbidden,
+	} {
+		w := managedWorld(t, readUsers, withSettings(managed("")+headers+rule))
+		w.linkedTo("auth0-oidc|evil-corp|auth0|victim")
+		page := w.signIn(w.browser(), "/home", w.pair.User)
+		if page.Status != status {
+			t.Fatalf("%q: %d %s", rule, page.Status, page.Body)
+		}
+		if status == http.StatusOK {
+			assertSeen(t, w.seen(), map[string]string{
+				"X-Auth0-User-Id": "auth0-oidc|evil-corp|auth0|victim", "X-Auth0-Strategy": "auth0-oidc", "X-Auth0-Connection": "evil-corp",
+				"X-Auth0-Child-User": "", "X-Auth0-Child-Connection": "", "X-Auth0-Child-User-Id": "", "Remote-User": "", "X-Text": "<>",
+			})
+		}
+	}
+}

@@ -69,7 +69,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.serveClient(w, r, v, token, next)
 	}
 	if h.readSession(r, v, &v.session) {
-		p := h.shown(&v.session.Profile)
+		p := h.shownFor(r, &v.session.Profile)
 		if err := h.rules.Judge(p); err != nil {
 			return h.forbid(w, r, v, err)
 		}

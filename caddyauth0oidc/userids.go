@@ -3,6 +3,7 @@ package caddyauth0oidc
 import (
 	"cmp"
 	"fmt"
+	"net/http"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -126,6 +127,16 @@ func (h *Handler) shown(p *profile.Profile) *profile.Profile {
 	renamed := *p
 	renamed.UserID = id
 	return &renamed
+}
+
+// shownFor is shown for the session of a request, whose user may have come in by a linked
+// identity.
+func (h *Handler) shownFor(r *http.Request, p *profile.Profile) *profile.Profile {
+	shown := h.shown(p)
+	if !h.fromManagement() || h.connectionsFor(r).Judge(p.UserID) == nil {
+		return shown
+	}
+	return shown.Foreign()
 }
 
 // warnOfUserIDs tells of directives of a site that show users of the same tenant with

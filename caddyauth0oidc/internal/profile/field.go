@@ -18,11 +18,11 @@ var fields = map[string]func(*Profile) string{
 	"org_id":         func(p *Profile) string { return p.OrgID },
 	"org_name":       func(p *Profile) string { return p.OrgName },
 
-	"strategy":         func(p *Profile) string { return ParseSubject(p.UserID).Strategy },
-	"connection":       func(p *Profile) string { return ParseSubject(p.UserID).Connection },
-	"child_user":       func(p *Profile) string { return ParseSubject(p.UserID).Child },
-	"child_connection": func(p *Profile) string { return ParseSubject(p.UserID).ChildConnection },
-	"child_user_id":    func(p *Profile) string { return ParseSubject(p.UserID).ChildUserID },
+	"strategy":         func(p *Profile) string { return p.Subject().Strategy },
+	"connection":       func(p *Profile) string { return p.Subject().Connection },
+	"child_user":       func(p *Profile) string { return p.Subject().Child },
+	"child_connection": func(p *Profile) string { return p.Subject().ChildConnection },
+	"child_user_id":    func(p *Profile) string { return p.Subject().ChildUserID },
 }
 
 // Field gives, for a path that names a field of the profile or a part of the

@@ -6,9 +6,16 @@ import (
 	"sync"
 )
 
-// memory is shared by the copies of a profile, so that what one of them decoded
+// memory is what most profiles do not have; they are a part of each request, and one word
+// more would cost all of them.
+type memory struct {
+	claims  *decodedClaims // nil until Remember
+	foreign bool
+}
+
+// decodedClaims are shared by the copies of a profile, so that what one of them decoded
 // serves the others.
-type memory struct{ identities, extra decoded }
+type decodedClaims struct{ identities, extra decoded }
 
 // decoded is a JSON text and, from the first question on, its value.
 type decoded struct {
@@ -27,7 +34,7 @@ const maxDecoded = 128 << 10
 // question, as before, and so is what replaces Identities or Extra in a copy.
 func (p *Profile) Remember() {
 	if n := decodedSize(p.Identities) + decodedSize(p.Extra); 0 < n && n <= maxDecoded {
-		p.memory = &memory{identities: decoded{raw: p.Identities}, extra: decoded{raw: p.Extra}}
+		p.memory = &memory{&decodedClaims{decoded{raw: p.Identities}, decoded{raw: p.Extra}}, p.isForeign()}
 	}
 }
 
@@ -35,7 +42,28 @@ func (p *Profile) Remember() {
 func (p *Profile) Forgetful() Profile {
 	forgetful := *p
 	forgetful.memory = nil
+	if p.isForeign() {
+		forgetful.memory = &memory{foreign: true}
+	}
 	return forgetful
+}
+
+// Foreign gives a copy for a user who is let in by a linked identity, and whose UserID is
+// of another connection: what stands there as the child's is of another tenant, and is
+// not shown.
+func (p *Profile) Foreign() *Profile {
+	foreign := *p
+	foreign.memory = &memory{p.remembered(), true}
+	return &foreign
+}
+
+func (p *Profile) isForeign() bool { return p.memory != nil && p.memory.foreign }
+
+func (p *Profile) remembered() *decodedClaims {
+	if p.memory == nil {
+		return nil
+	}
+	return p.memory.claims
 }
 
 // decodedSize is not less than what the value of the JSON text takes, which is up to
@@ -48,15 +76,15 @@ func decodedSize(raw json.RawMessage) int {
 // decodedIdentities and decodedExtra give values that must not be changed: other
 // requests look at them, too.
 func (p *Profile) decodedIdentities() any {
-	if p.memory != nil && same(p.memory.identities.raw, p.Identities) {
-		return p.memory.identities.get()
+	if known := p.remembered(); known != nil && same(known.identities.raw, p.Identities) {
+		return known.identities.get()
 	}
 	return decode(p.Identities)
 }
 
 func (p *Profile) decodedExtra() any {
-	if p.memory != nil && same(p.memory.extra.raw, p.Extra) {
-		return p.memory.extra.get()
+	if known := p.remembered(); known != nil && same(known.extra.raw, p.Extra) {
+		return known.extra.get()
 	}
 	return decode(p.Extra)
 }

@@ -29,11 +29,11 @@ var own = map[string]func(*Profile) any{
 	"org_id":         func(p *Profile) any { return sent(p.OrgID) },
 	"org_name":       func(p *Profile) any { return sent(p.OrgName) },
 
-	"strategy":         func(p *Profile) any { return sent(ParseSubject(p.UserID).Strategy) },
-	"connection":       func(p *Profile) any { return sent(ParseSubject(p.UserID).Connection) },
-	"child_user":       func(p *Profile) any { return sent(ParseSubject(p.UserID).Child) },
-	"child_connection": func(p *Profile) any { return sent(ParseSubject(p.UserID).ChildConnection) },
-	"child_user_id":    func(p *Profile) any { return sent(ParseSubject(p.UserID).ChildUserID) },
+	"strategy":         func(p *Profile) any { return sent(p.Subject().Strategy) },
+	"connection":       func(p *Profile) any { return sent(p.Subject().Connection) },
+	"child_user":       func(p *Profile) any { return sent(p.Subject().Child) },
+	"child_connection": func(p *Profile) any { return sent(p.Subject().ChildConnection) },
+	"child_user_id":    func(p *Profile) any { return sent(p.Subject().ChildUserID) },
 }
 
 // Claim finds a claim by its Auth0 name: a field of the profile (user_id, sub

@@ -28,7 +28,7 @@ type Profile struct {
 	OrgName       string
 	Extra         json.RawMessage // compact JSON object of every other claim about the user, or nil
 
-	memory *memory // nil until Remember
+	memory *memory // nil until Remember or Foreign
 }
 
 // Same tells whether both profiles say the same, to the byte.
@@ -37,7 +37,7 @@ func (p *Profile) Same(other *Profile) bool {
 		p.GivenName == other.GivenName && p.FamilyName == other.FamilyName &&
 		p.Email == other.Email && p.EmailVerified == other.EmailVerified && p.Picture == other.Picture &&
 		p.UpdatedAt == other.UpdatedAt && p.CreatedAt == other.CreatedAt && p.ClientID == other.ClientID &&
-		p.OrgID == other.OrgID && p.OrgName == other.OrgName &&
+		p.OrgID == other.OrgID && p.OrgName == other.OrgName && p.isForeign() == other.isForeign() &&
 		bytes.Equal(p.Identities, other.Identities) && bytes.Equal(p.Extra, other.Extra)
 }
 

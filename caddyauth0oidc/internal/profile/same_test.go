@@ -30,6 +30,9 @@ func TestProfilesThatDifferInOneFieldAreNotTheSame(t *testing.T) {
 			t.Errorf("%s: a copy is another profile", name)
 		}
 	}
+	if one.Same(one.Foreign()) {
+		t.Error("a foreign user's is the same")
+	}
 }
 
 func TestForgetfulCopySaysTheSame(t *testing.T) {
@@ -38,7 +41,11 @@ func TestForgetfulCopySaysTheSame(t *testing.T) {
 	p.Remember()
 	c := p.Forgetful()
 	value, _ := c.Claim("a.0")
-	if p.memory == nil || c.memory != nil || !p.Same(&c) || value != "b" {
+	if p.remembered() == nil || c.remembered() != nil || !p.Same(&c) || value != "b" {
 		t.Errorf("%+v of %+v", c, p)
+	}
+	foreign := p.Foreign()
+	if c = foreign.Forgetful(); foreign.remembered() != p.remembered() || c.remembered() != nil || !c.Same(foreign) || c.Same(p) {
+		t.Errorf("%+v of %+v", c, foreign)
 	}
 }

@@ -45,6 +45,16 @@ func ParseSubject(userID string) Subject {
 	return s
 }
 
+// Subject takes the user id apart. That of a foreign user has no child: an application that
+// knows its users by the child's id would take them for somebody else.
+func (p *Profile) Subject() Subject {
+	s := ParseSubject(p.UserID)
+	if p.isForeign() {
+		s.Child, s.ChildConnection, s.ChildUserID = "", "", ""
+	}
+	return s
+}
+
 // namesConnection reports whether user ids of the strategy are
 // strategy|connection|id, as those of social and database strategies are not.
 // See https://auth0.com/docs/manage-users/user-accounts/identify-users.

@@ -84,3 +84,23 @@ func TestTakingAUserIDApartAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations for %+v", n, sink)
 	}
 }
+
+// The child's part of a foreign user id is of another tenant.
+func TestForeignUserHasNoChild(t *testing.T) {
+	t.Parallel()
+	p := profileOf(t, `{"sub":"auth0-oidc|evil-corp|auth0|victim","roles":["a"]}`)
+	p.Remember()
+	foreign := p.Foreign()
+	for path, want := range map[string]string{
+		"id": "auth0-oidc|evil-corp|auth0|victim", "strategy": "auth0-oidc", "connection": "evil-corp", "roles.0": "a",
+		"child_user": "", "child_connection": "", "child_user_id": "",
+	} {
+		got, _ := foreign.Claim(path)
+		if before, _ := p.Claim(path); Text(got) != want || Text(before) == "" {
+			t.Errorf("%s is %q, and was %q", path, got, before)
+		}
+		if field := Field(path); field != nil && field(foreign) != want {
+			t.Errorf("the field %s is %q", path, field(foreign))
+		}
+	}
+}

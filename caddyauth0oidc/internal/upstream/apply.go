@@ -33,7 +33,7 @@ type Facts struct {
 func (p *Plan) Apply(h http.Header, values []string, prof *profile.Profile, facts Facts, expand func(string) string) {
 	u := user{Profile: prof, facts: facts, show: p.text, expand: expand}
 	if p.subject {
-		u.subject = profile.ParseSubject(prof.UserID)
+		u.subject = prof.Subject()
 	}
 	for i := range p.headers {
 		one := &p.headers[i]
