@@ -283,7 +283,7 @@ func managementRefusal(err error, again string) (f refusal, ok bool) {
 // access token whatever an Action has made of it.
 func (h *Handler) judgeConnection(r *http.Request, p *profile.Profile, token *tenant.AccessToken) error {
 	if token == nil && h.fromManagement() {
-		return h.connectionsFor(r).JudgeLinked(p)
+		return h.connectionsFor(r).JudgeLinked(p, h.userIDs)
 	}
 	return h.connectionsFor(r).Judge(p.UserID)
 }

@@ -72,3 +72,19 @@ func TestLinkedUserIsNotShownAsAUserOfTheChild(t *testing.T) {
 		}
 	}
 }
+
+// With user_id_as, a linked account of the old connection would be shown as the user of
+// the new one who is shown with its id, and so it is only if that is the same user.
+func TestLinkedAccountTakesNobodysShownID(t *testing.T) {
+	t.Parallel()
+	for child, status := range map[string]int{"auth0|victim": http.StatusForbidden, "auth0|563b9b6cf50bc24402a69b80": http.StatusOK} {
+		w := managedWorld(t, readUsers, withStrategy("oidc"), withSite("auth0_oidc {\n"+
+			strings.Replace(movedTenant, "auth0-oidc", "auth0-oidc evil-corp", 1)+managed("")+"}\nreverse_proxy UPSTREAM"))
+		w.linkedTo("auth0-oidc|evil-corp|" + child)
+		if page := w.signIn(w.browser(), "/home", w.pair.User); page.Status != status {
+			t.Errorf("%s: %d %s", child, page.Status, page.Body)
+		} else if status == http.StatusOK {
+			assertSeen(t, w.seen(), map[string]string{"X-Auth0-User-Id": "auth0-oidc|evil-corp|" + child, "X-Auth0-Child-User": child})
+		}
+	}
+}

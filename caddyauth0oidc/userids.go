@@ -136,6 +136,9 @@ func (h *Handler) shownFor(r *http.Request, p *profile.Profile) *profile.Profile
 	if !h.fromManagement() || h.connectionsFor(r).Judge(p.UserID) == nil {
 		return shown
 	}
+	if _, same := h.userIDs.Takes(p.UserID); same {
+		return shown
+	}
 	return shown.Foreign()
 }
 

@@ -34,7 +34,7 @@ func TestLinkedAccountPassesByTheIdentityOfAConfiguredConnection(t *testing.T) {
 		"what claims to be inside":     {"auth0|9", `[{"connection":"db","user_id":"9","provider":"auth0","profileData":` + child + `}]`, false},
 	} {
 		p := &profile.Profile{UserID: test.userID, Identities: json.RawMessage(test.identities)}
-		err := allowed.JudgeLinked(p)
+		err := allowed.JudgeLinked(p, UserIDs{})
 		if (err == nil) != test.passes {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -52,7 +52,7 @@ func TestUsualUserIsJudgedWithoutAllocating(t *testing.T) {
 		Identities: json.RawMessage(`[{"connection":"acme-child","user_id":"acme-child|auth0|1","provider":"auth0-oidc"}]`),
 	}
 	if n := testing.AllocsPerRun(100, func() {
-		if allowed.JudgeLinked(p) != nil {
+		if allowed.JudgeLinked(p, UserIDs{}) != nil {
 			t.Fatal("refused")
 		}
 	}); n != 0 {
@@ -66,7 +66,7 @@ func FuzzJudgeLinked(f *testing.F) {
 	f.Fuzz(func(t *testing.T, userID, identities string) {
 		none := Connections{{Name: "no-identity-has-it", Strategy: StrategyOIDC}}
 		p := &profile.Profile{UserID: userID, Identities: json.RawMessage(identities)}
-		if none.JudgeLinked(p) == nil && !json.Valid([]byte(identities)) && none.Judge(userID) != nil {
+		if none.JudgeLinked(p, UserIDs{}) == nil && !json.Valid([]byte(identities)) && none.Judge(userID) != nil {
 			t.Error("passed by what is no JSON")
 		}
 	})

@@ -110,6 +110,17 @@ func (u UserIDs) Show(userID string) string {
 	return userID
 }
 
+// Takes reports whether an id is one with which users of the connections are shown, and
+// gives the real id of the user who is.
+func (u UserIDs) Takes(userID string) (realID string, taken bool) {
+	for _, s := range u.renamed {
+		if rest, ok := strings.CutPrefix(userID, s.as); ok && rest != "" {
+			return s.is + rest, true
+		}
+	}
+	return "", false
+}
+
 // Clashes reports whether one user could be shown with two ids, or two users with one, by
 // two directives of the same tenant; those that show ids as they are never do.
 func (u UserIDs) Clashes(other UserIDs) bool {
