@@ -3,6 +3,7 @@ package caddyauth0oidc
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
@@ -92,6 +93,22 @@ func (p *Profile) warn(logger *zap.Logger, deny []Rule) {
 		}
 		logger.Warn("a deny keeps out nobody whose profile lacks the claim, which it may after a fallback: leave the fallback out, "+
 			"have an Action add the claim to ID tokens, too, or write a require", zap.String("claim", rule.Claim))
+	}
+}
+
+// warnOfProfiles tells of directives of a site that share the session and not the source
+// of its profile: a deny does not hold for those who sign in by another directive, whose
+// profiles lack the claim.
+func (h *Handler) warnOfProfiles(s *site) {
+	for _, one := range s.handlers {
+		denies := slices.ContainsFunc(one.Deny, func(rule Rule) bool { return rule.Claim != "email_domain" })
+		if denies && slices.ContainsFunc(s.handlers, func(other *Handler) bool {
+			return one.sharesSession(other) && one.profileSource() != other.profileSource()
+		}) {
+			h.logger.Warn("a deny keeps out nobody whose profile lacks the claim, which it may after a login by another directive of the site: " +
+				"write the same profile in both of them, give them sessions with cookies of their own, or write a require")
+			return
+		}
 	}
 }
 

@@ -88,3 +88,31 @@ func TestLinkedAccountTakesNobodysShownID(t *testing.T) {
 		}
 	}
 }
+
+// A session is of the login, and so is its profile: what a directive denies about claims
+// of its own source, it cannot ask of those who have signed in by another one.
+func TestDirectivesThatShareASessionOfAnotherProfileAreWarnedOf(t *testing.T) {
+	t.Parallel()
+	const denied = "deny app_metadata.banned true\n"
+	second := func(settings string) string {
+		return "auth0_oidc /a/* {\n" + managed("metadata app_metadata.banned") + denied + "}\nauth0_oidc /b/* {\n" + settings + "}\n"
+	}
+	for name, test := range map[string]struct {
+		site string
+		want int
+	}{
+		"another source":  {second(""), 1},
+		"the same source": {second(managed("metadata app_metadata.banned")), 0},
+		"another cookie":  {second("session {\ncookie {\nname other_session\n}\n}\n"), 0},
+		"no deny":         {strings.Replace(second(""), denied, "", 1), 0},
+		"an e-mail":       {strings.Replace(second(""), denied, "deny email_domain evil.test\n", 1), 0},
+	} {
+		w := managedWorld(t, readUsers, withGlobal(globalTenant), withSite(test.site+"reverse_proxy UPSTREAM"))
+		for _, path := range []string{"/", "/a/x", "/"} {
+			w.send(w.browser(), "GET", path, nil)
+		}
+		if got := strings.Count(w.logs(), "a login by another directive"); got != test.want {
+			t.Errorf("%s: %d warnings, want %d", name, got, test.want)
+		}
+	}
+}
