@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -52,10 +53,12 @@ func isOwnNavigation(r *http.Request) bool {
 }
 
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, v *visit, status int) error {
-	request := tenant.LogoutRequest{Strategy: h.logoutStrategy(), ReturnTo: h.originOf(r).String() + h.Logout.ReturnTo}
+	request := tenant.LogoutRequest{
+		Strategy: h.logoutStrategy(), ReturnTo: h.originOf(r).String() + h.Logout.ReturnTo, State: h.logoutState(),
+	}
 	ended, newest := 0, time.Time{}
 	for _, other := range h.siblings(v) {
-		if s, ok := other.endSession(w, r, v); ok {
+		if s, ok := other.endSession(w, r, v, request.State); ok {
 			if ended++; s.Login.After(newest) { // the tenant knows the latest login only
 				newest = s.Login
 				request.SID, request.IDToken = h.logoutHint(r, v, &s, other)
@@ -76,15 +79,37 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, v *visit, stat
 	return nil
 }
 
-// endSession deletes what this directive keeps in the browser, and gives the
-// session that it kept.
-func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, v *visit) (s session.Session, ok bool) {
+// logoutState is a fresh random value by which the page after the logout knows that the
+// tenant led to it. Nothing hangs on it: a logout goes on without.
+func (h *Handler) logoutState() string {
+	state, err := h.drawID()
+	if err != nil {
+		h.logger.Warn("logging out without a state", zap.Error(err))
+	}
+	return state
+}
+
+// withoutState takes the state of the last logout off the address that the tenant led
+// back to, so that the next login does not bring it to the application. A state of
+// anything else is the application's, and stays.
+func withoutState(address, state string) string {
+	for _, joint := range []string{"?", "&"} {
+		if rest, ok := strings.CutSuffix(address, joint+"state="+state); ok && state != "" {
+			return rest
+		}
+	}
+	return address
+}
+
+// endSession deletes what this directive keeps in the browser, where the logout leaves
+// its state, and gives the session that it kept.
+func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, v *visit, state string) (s session.Session, ok bool) {
 	family := h.cookiesOf(h.originOf(r))
 	session.ClearSession(w.Header(), family.Session, v.cookies)
 	session.ClearTransactions(w.Header(), h.pendingCookie(h.originOf(r)), v.cookies)
 	session.ClearForm(w.Header(), family.Transaction, v.cookies)
 	session.ClearAttempts(w.Header(), family.Transaction)
-	session.WriteSignedOut(w.Header(), family.Transaction)
+	session.WriteSignedOut(w.Header(), family.Transaction, state)
 	ok = h.supersede(&s, v, family.Session.Name)
 	return s, ok
 }

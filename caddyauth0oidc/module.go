@@ -349,7 +349,8 @@ type Logout struct {
 
 	// ReturnTo is the path on this site to which the tenant sends the browser
 	// afterwards. The whole address must be among the application's Allowed
-	// Logout URLs. Default: `/`.
+	// Logout URLs, without the parameter `state` that comes back with it from
+	// /oidc/logout. Default: `/`.
 	ReturnTo string `json:"return_to,omitempty"`
 }
 

@@ -72,7 +72,8 @@ func (h *Handler) preserves(r *http.Request) bool {
 // asked for once more, from a page of ours.
 func (h *Handler) challengeForm(w http.ResponseWriter, r *http.Request, v *visit) error {
 	own := h.sentByOwnPage(r)
-	if family := h.cookiesOf(h.originOf(r)).Transaction; own && session.SignedOut(v.cookies, family.Name) {
+	family := h.cookiesOf(h.originOf(r)).Transaction
+	if _, signedOut := session.SignedOut(v.cookies, family.Name); own && signedOut {
 		session.ClearSignedOut(w.Header(), family)
 		return h.refuse(w, r, h.formNotKept(r, errFormSignedOut))
 	}

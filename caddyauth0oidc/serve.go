@@ -199,10 +199,11 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, v *visit, ne
 		return h.refuse(w, r, h.missingLogin(r, v))
 	}
 	o, returnTo := h.originOf(r), h.localReturnTo(r, originalAddress(r))
-	if family := h.cookiesOf(o).Transaction; isNavigation(r) && session.SignedOut(v.cookies, family.Name) {
+	family := h.cookiesOf(o).Transaction
+	if state, signedOut := session.SignedOut(v.cookies, family.Name); signedOut && isNavigation(r) {
 		session.ClearSignedOut(w.Header(), family)
 		return h.refuse(w, r, refusal{
-			code: codeSignedOut, status: http.StatusUnauthorized, loginURL: h.loginURL(r) + returnParameter(returnTo),
+			code: codeSignedOut, status: http.StatusUnauthorized, loginURL: h.loginURL(r) + returnParameter(withoutState(returnTo, state)),
 		})
 	}
 	connection := h.soleConnection(r)

@@ -43,10 +43,11 @@ func TestIssuerWithPortAndPathSignsUsersInAndOut(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if first, _ := url.Parse(page.Hops[0].Header.Get("Location")); first.Path != test.logout {
+			first, _ := url.Parse(page.Hops[0].Header.Get("Location"))
+			if first.Path != test.logout {
 				t.Errorf("the logout leads to %s", first)
 			}
-			if page.URL.String() != w.base+"/" || !strings.Contains(page.Body, codeSignedOut) {
+			if page.URL.String() != w.afterLogout(first) || !strings.Contains(page.Body, codeSignedOut) {
 				t.Errorf("the logout ends at %d %s", page.Status, page.URL)
 			}
 		})

@@ -2,10 +2,13 @@ package caddyauth0oidc
 
 import (
 	"encoding/json"
+	"errors"
+	"html"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 )
 
@@ -41,7 +44,7 @@ func TestLogoutEndsTheSessionHereAndAtTheTenant(t *testing.T) {
 			if first.Path != test.endpoint || first.Query().Get("client_id") != w.pair.App.ClientID {
 				t.Errorf("the tenant's logout is %s", first)
 			}
-			if page.URL.String() != w.base+"/" || page.Status != http.StatusUnauthorized || !strings.Contains(page.Body, codeSignedOut) {
+			if page.URL.String() != w.afterLogout(first) || page.Status != http.StatusUnauthorized || !strings.Contains(page.Body, codeSignedOut) {
 				t.Errorf("RIL-05: ended at %d %s\n%s", page.Status, page.URL, page.Body)
 			}
 			again, err := page.Click("/auth/login?return_to=/home")
@@ -52,6 +55,73 @@ func TestLogoutEndsTheSessionHereAndAtTheTenant(t *testing.T) {
 				t.Errorf("signing in again ends at %d %s", again.Status, again.URL)
 			}
 		})
+	}
+}
+
+// afterLogout is where a logout ends that the tenant was asked for in this way.
+func (w *world) afterLogout(asked *url.URL) string {
+	if state := asked.Query().Get("state"); state != "" {
+		return w.base + "/?state=" + state
+	}
+	return w.base + "/"
+}
+
+// RIL-03: each logout has a state of its own, which nothing depends on when the browser
+// comes back. The login that follows takes it off the address again, but leaves what the
+// application calls state alone.
+func TestRIL_03_StateOfALogoutComesToNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.browser()
+	own := map[string]string{"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+	seen := make(map[string]bool)
+	for came, want := range map[string]string{
+		"/?state=SENT": "/", "/": "/", "/?x=1&state=SENT": "/?x=1", "/?state=other": "/?state=other", "/?state=SENTx": "/?state=SENTx",
+		"/?state=SENT&x=1": "/?state=SENT&x=1", "/?state=": "/?state=", "/?xstate=SENT": "/?xstate=SENT",
+	} {
+		w.signIn(b, "/home", w.pair.User)
+		response, _ := w.send(b, "GET", "/auth/logout", own)
+		location, err := response.Location()
+		if err != nil {
+			t.Fatal(err)
+		}
+		state := location.Query().Get("state")
+		if len(state) < 22 || seen[state] {
+			t.Errorf("the state is %q", state)
+		}
+		seen[state] = true
+		w.step(b, location.String())
+		page := w.open(b, strings.ReplaceAll(came, "SENT", state))
+		if page.Status != http.StatusUnauthorized || !strings.Contains(page.Body, codeSignedOut) {
+			t.Fatalf("%s: %d %s", came, page.Status, page.Body)
+		}
+		before, _, _ := strings.Cut(page.Body, `">Sign in`)
+		if page, err = page.Click(html.UnescapeString(before[strings.LastIndex(before, `"`)+1:])); err != nil {
+			t.Fatal(err)
+		}
+		if want = w.base + strings.ReplaceAll(want, "SENT", state); page.Status != http.StatusOK || page.URL.String() != want {
+			t.Errorf("%s: the next login ends at %d %s, want %s", came, page.Status, page.URL, want)
+		}
+		b = w.browser()
+	}
+}
+
+// Without random bits a logout goes on: the session ends here and at the tenant.
+func TestCVE_CS_02_LogoutWithoutRandomness(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.browser()
+	home := w.signIn(b, "/home", w.pair.User)
+	w.handler().random = iotest.ErrReader(errors.New("no entropy"))
+	page, err := home.Click("/auth/logout")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if page.URL.String() != w.base+"/" || !strings.Contains(page.Body, codeSignedOut) || sessionCookie(w, b) != "" || len(w.pair.Master.Sessions()) != 0 {
+		t.Errorf("ended at %d %s", page.Status, page.URL)
+	}
+	if !strings.Contains(w.logs(), "logging out without a state") {
+		t.Error("the log does not say so")
 	}
 }
 

@@ -33,7 +33,7 @@ func demoStory(t *testing.T, browser context.Context) {
 	if text := b.text(); !strings.Contains(text, "Hello, Zoë Łukasiewicz 日本") || !strings.Contains(text, "GET /reports/2026?quarter=3") {
 		t.Errorf("the legacy application shows:\n%s", text)
 	}
-	b.assertAt(b.move("signing out", chromedp.Click(`nav a[href="/auth/logout"]`, chromedp.ByQuery)), http.StatusUnauthorized, base+"/")
+	b.assertSignedOut(b.move("signing out", chromedp.Click(`nav a[href="/auth/logout"]`, chromedp.ByQuery)), base)
 	if text := b.text(); !strings.Contains(text, "You are signed out") {
 		t.Errorf("after the logout:\n%s", text)
 	}

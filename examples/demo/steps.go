@@ -276,7 +276,11 @@ func (s *story) signOut() error {
 	}
 	s.hops(master, "master/oidc/logout")
 	s.isNumber("sessions that ended at the master", before-len(s.pair.Master.Sessions()), 1)
-	s.is("the master sends the browser back to", master.Location(), s.base+"/")
+	asked, err := url.Parse(here.Location())
+	if err != nil {
+		return fmt.Errorf("reading the address of the logout: %w", err)
+	}
+	s.is("the master sends the browser back to", master.Location(), s.base+"/?state="+asked.Query().Get("state"))
 	r, err := s.fetch(s.user, http.MethodGet, deepLink, nil)
 	if err != nil {
 		return err

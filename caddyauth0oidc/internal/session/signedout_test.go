@@ -5,15 +5,22 @@ import (
 	"testing"
 )
 
-func TestLogoutIsRememberedUntilItIsForgotten(t *testing.T) {
+func TestRIL_03_LogoutAndItsStateAreRememberedUntilTheyAreForgotten(t *testing.T) {
 	t.Parallel()
+	for _, state := range []string{"", "1x_-", "111"} {
+		testSignedOut(t, state)
+	}
+}
+
+func testSignedOut(t *testing.T, state string) {
+	t.Helper()
 	c := newTestCookies(t)
 	b := &browser{t: t}
 	h := http.Header{}
-	WriteSignedOut(h, c.Transaction)
+	WriteSignedOut(h, c.Transaction, state)
 	b.receive(h)
-	if !SignedOut(b.lines(), c.Transaction.Name) {
-		t.Error("the logout is not remembered")
+	if got, ok := SignedOut(b.lines(), c.Transaction.Name); !ok || got != state {
+		t.Errorf("remembered: %t, with the state %q", ok, got)
 	}
 	if age := b.cookies[0].MaxAge; age != 60 {
 		t.Errorf("Max-Age is %d", age)
@@ -26,7 +33,8 @@ func TestLogoutIsRememberedUntilItIsForgotten(t *testing.T) {
 	}
 	h = http.Header{}
 	ClearSignedOut(h, c.Transaction)
-	if b.receive(h); SignedOut(b.lines(), c.Transaction.Name) {
+	b.receive(h)
+	if _, ok := SignedOut(b.lines(), c.Transaction.Name); ok {
 		t.Error("the logout is not forgotten")
 	}
 }

@@ -1,6 +1,9 @@
 package tenant
 
-import "strings"
+import (
+	"net/url"
+	"strings"
+)
 
 // The ways to end a session at the tenant.
 const (
@@ -20,6 +23,9 @@ type LogoutRequest struct {
 	Strategy string
 	// ReturnTo is where the tenant sends the browser afterwards; empty leaves it to the tenant.
 	ReturnTo string
+	// State comes back at ReturnTo as the parameter of that name (OpenID Connect RP-Initiated Logout 1.0 section 3). It goes to
+	// the end session endpoint alone, and not at all if ReturnTo has such a parameter of its own; empty for none.
+	State string
 	// SID is the session to end. The end session endpoint asks the user for consent without it or an ID token.
 	SID string
 	// IDToken is the ID token of that session (id_token_hint); empty for none.
@@ -44,6 +50,9 @@ func (t *Tenant) LogoutURL(md *Metadata, app Application, r LogoutRequest) strin
 		endpoint = md.EndSessionEndpoint
 	}
 	parameters = appendUnlessEmpty(parameters, "post_logout_redirect_uri", r.ReturnTo)
+	if back, err := url.Parse(r.ReturnTo); err == nil && r.ReturnTo != "" && !back.Query().Has("state") {
+		parameters = appendUnlessEmpty(parameters, "state", r.State)
+	}
 	parameters = appendUnlessEmpty(parameters, "logout_hint", r.SID)
 	return withParameters(endpoint, appendUnlessEmpty(parameters, "id_token_hint", string(r.IDToken)))
 }
