@@ -2,10 +2,16 @@ package caddyauth0oidc
 
 import (
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
 )
 
 // oidcc-client-basic-certification-test-plan. The provider is asked for userinfo, as
@@ -14,6 +20,7 @@ func TestConformanceBasicPlan(t *testing.T) {
 	t.Parallel()
 	runConformance(t, []conformanceModule{
 		{name: "RP-BAS-01_oidcc-client-test"},
+		{name: "RP-BAS-01_oidcc-client-test_user-id-of-the-suite", subject: "user-subject-1234531"},
 		{name: "RP-BAS-02_oidcc-client-test-invalid-iss", provider: claim("iss", "https://evil.test/"), want: conformanceRefusedAtToken},
 		{name: "RP-BAS-03_oidcc-client-test-missing-sub", provider: claim("sub", nil), want: conformanceRefusedAtToken},
 		{name: "RP-BAS-04_oidcc-client-test-invalid-aud", provider: claim("aud", "another"), want: conformanceRefusedAtToken},
@@ -65,21 +72,86 @@ func TestConformanceBasicPlan(t *testing.T) {
 				assertOnlyOurs(r.T, r.seen[0], map[string]string{"X-Auth0-Nickname": "user-in-child", "X-Phone": "+1 555 0100", "X-City": "Wien"})
 			},
 		},
-	})
+	}, conformanceVariants...)
 }
 
 // How the application authenticates has modules of its own.
 func TestConformanceClientAuthentication(t *testing.T) {
 	t.Parallel()
-	for _, variant := range conformanceVariants {
+	for _, variant := range append(conformanceVariants[:4:4], conformancePAR) {
 		t.Run(variant.module, func(t *testing.T) {
 			t.Parallel()
-			r := variant.run(t, conformanceModule{})
-			if tokens := r.to("/oauth/token"); len(tokens) != 1 || !variant.proves(r.pair.App, tokens[0]) {
-				t.Error("the application authenticates in another way")
+			r := variant.run(t, conformanceModule{name: variant.module})
+			requests := append(r.to("/oauth/token"), r.to("/oauth/par")...)
+			for _, request := range requests {
+				if !variant.proves(r.pair.App, request) {
+					t.Errorf("the application authenticates in another way at %s", request.path)
+				}
+			}
+			if variant.method == "private_key_jwt" {
+				r.signedIn() // once more
+				r.judgeAssertions(append(r.to("/oauth/token"), r.to("/oauth/par")...))
 			}
 		})
 	}
+}
+
+// judgeAssertions wants each to be for the issuer, short and used once.
+func (r *conformanceRun) judgeAssertions(requests []conformanceRequest) {
+	r.Helper()
+	seen := make(map[string]bool)
+	for _, request := range requests {
+		raw := request.body.Get("client_assertion")
+		parsed, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{jose.ES256})
+		if err != nil {
+			r.Fatal(err)
+		}
+		var claims jwt.Claims
+		if err := parsed.Claims(r.key, &claims); err != nil {
+			r.Fatal(err)
+		}
+		if claims.Issuer != r.pair.App.ClientID || claims.Subject != claims.Issuer || len(claims.Audience) != 1 || claims.Audience[0] != r.pair.Master.Issuer() {
+			r.Errorf("RP-FAPI-25: the assertion is %+v", claims)
+		}
+		if life := claims.Expiry.Time().Sub(claims.IssuedAt.Time()); life <= 0 || life > 5*time.Minute || claims.ID == "" || seen[claims.ID] {
+			r.Errorf("RP-FAPI-25: the assertion %q lives for %s", claims.ID, life)
+		}
+		if seen[claims.ID] = true; strings.Contains(r.logs(), raw) {
+			r.Error("INV-04: an assertion is in the log")
+		}
+	}
+	if len(seen) < 2 {
+		r.Errorf("%d assertions", len(seen))
+	}
+}
+
+// oidcc-client-formpost-basic-certification-test-plan runs the modules of the plan above
+// in the variant form_post. What it has besides is an error.
+func TestConformanceFormPostPlan(t *testing.T) {
+	t.Parallel()
+	runConformance(t, []conformanceModule{{
+		name: "RP-FRM-15_oidcc-client-test-form-post-error",
+		provider: func(w *world) {
+			w.pair.Master.TamperCallback = func(parameters url.Values) {
+				parameters.Del("code")
+				parameters.Set("error", "access_denied")
+				parameters.Set("error_description", "<script>")
+			}
+		},
+		want: conformanceRefusedAtCallback,
+		also: func(r *conformanceRun) {
+			if r.page.Status != http.StatusForbidden || !strings.Contains(r.page.Body, codeLoginDenied) || strings.Contains(r.page.Body, "<script") {
+				r.Errorf("%d %s", r.page.Status, r.page.Body)
+			}
+			if n := len(r.pendingLogins(r.browser)); n != 0 {
+				r.Errorf("%d logins are pending", n)
+			}
+			posted := slices.IndexFunc(r.hops, func(hop auth0sim.Hop) bool { return hop.Method == http.MethodPost && hop.URL.Path == "/auth/callback" })
+			if posted < 0 || r.hops[posted].Status != http.StatusSeeOther {
+				r.Error("the error was not posted, or not answered with 303")
+			}
+		},
+	}}, conformanceFormPost)
 }
 
 // oidcc-client-config-certification-test-plan.
@@ -117,7 +189,7 @@ func TestConformanceConfigPlan(t *testing.T) {
 			},
 			also: keysOnceMore,
 		},
-	})
+	}, conformanceVariants...)
 }
 
 // fromEvil makes the metadata another issuer's.
@@ -180,7 +252,7 @@ func TestConformanceLogoutPlan(t *testing.T) {
 	for i := range modules {
 		modules[i].settings = "logout {\nhint id_token\n}"
 	}
-	runConformance(t, modules)
+	runConformance(t, modules, conformanceBasic, conformancePost)
 }
 
 // returning brings the browser back from the end session endpoint with that query.
@@ -206,6 +278,9 @@ func signsOut(r *conformanceRun) {
 	if len(asked) != 1 || len(strings.Split(asked[0].query.Get("id_token_hint"), ".")) != 3 || asked[0].query.Get("post_logout_redirect_uri") != r.base+"/" {
 		r.Fatalf("the end session endpoint got %v", asked)
 	}
+	if len(asked[0].query["state"]) != 1 || len(asked[0].query.Get("state")) < 22 {
+		r.Errorf("the state is %q", asked[0].query["state"])
+	}
 	if page.URL.Host != "app.example.test" || page.URL.Path != "/" || page.Status != http.StatusUnauthorized || !strings.Contains(page.Body, codeSignedOut) {
 		r.Errorf("ended at %d %s\n%s", page.Status, page.URL, page.Body)
 	}
@@ -215,5 +290,8 @@ func signsOut(r *conformanceRun) {
 	assertSafePage(r.T, page)
 	if strings.Contains(page.Body, "<script") {
 		r.Errorf("the state is in the page as it came: %s", page.Body)
+	}
+	if page = r.signInAgain(page); page.Status != http.StatusOK || page.URL.Path != "/" || page.URL.Query().Get("state") == asked[0].query.Get("state") {
+		r.Errorf("signing in again ends at %d %s", page.Status, page.URL)
 	}
 }

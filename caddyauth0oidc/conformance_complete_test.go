@@ -1,12 +1,11 @@
 package caddyauth0oidc
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
-
-	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
 )
 
 // The modules of oidcc-client-test-plan that belong to no certification.
@@ -78,7 +77,7 @@ func TestConformanceCompletePlan(t *testing.T) {
 			name:     "RP-CMP-09_oidcc-client-test-mtls-endpoint-aliases",
 			provider: func(w *world) { w.pair.Master.MTLSHost = "mtls." + w.pair.Master.Host() },
 		},
-	})
+	}, conformanceVariants...)
 }
 
 // onTheFrontChannel sends an ID token to the callback in place of the code, as in the
@@ -158,47 +157,51 @@ func TestConformanceModulesThatAreOut(t *testing.T) {
 		{name: "RP-OUT-03_oidcc-client-test-dynamic-registration", provider: everything, also: unasked("/oidc/register")},
 		{name: "RP-OUT-03_oidcc-client-test-request-uri-signed-rs256", provider: everything, also: unasked()},
 		{name: "RP-OUT-03_oidcc-client-test-request-uri-signed-none", provider: everything, also: unasked()},
-	})
+	}, conformancePost, conformanceFormPost)
 }
 
-// A link of another site to the login route is no way to another provider, nor out of
-// our site.
+// A login that another site begins goes on as any other if it names our issuer and a page
+// of ours, and does not begin otherwise.
 func TestConformanceLoginBegunElsewhere(t *testing.T) {
 	t.Parallel()
-	for _, variant := range conformanceVariants {
-		t.Run(variant.name+"/RP-OUT-02_oidcc-client-test-3rd-party-init-login", func(t *testing.T) {
-			t.Parallel()
-			w := variant.newWorld(t, "")
-			for _, query := range []string{
-				"iss=https://evil.test/", "iss=" + w.pair.Master.Issuer() + "&target_link_uri=https://evil.test/",
-				"iss=" + w.pair.Master.Issuer() + "&target_link_uri=//evil.test/&login_hint=" + strings.Repeat("x", 600),
-			} {
-				w.endsAtHome(query)
-			}
+	var modules []conformanceModule
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		name := "RP-OUT-02_oidcc-client-test-3rd-party-init-login_" + method
+		modules = append(modules, conformanceModule{
+			name: name, begin: initiated(method, "", "/home", "ann@mail.test"),
+			also: func(r *conformanceRun) {
+				if query := r.to("/authorize")[0].query; query.Get("login_hint") != "ann@mail.test" || query.Has("iss") || query.Has("target_link_uri") {
+					r.Errorf("the authorization request has %v", query)
+				}
+			},
 		})
+		for fault, begin := range map[string]func(*conformanceRun){
+			"another-issuer":    initiated(method, "https://evil.test/", "/home", ""),
+			"another-site":      initiated(method, "", "https://evil.test/", ""),
+			"no-scheme":         initiated(method, "", "//evil.test/", ""),
+			"too-long-a-hint":   initiated(method, "", "/home", strings.Repeat("x", 600)),
+			"a-route-of-logins": initiated(method, "", "/auth/login", ""),
+		} {
+			modules = append(modules, conformanceModule{
+				name: name + "_" + fault, begin: begin, want: conformanceRefusedBeforehand,
+				also: func(r *conformanceRun) {
+					if r.page.URL.Host != "app.example.test" || len(r.pendingLogins(r.browser)) != 0 {
+						r.Errorf("ended at %s with %d pending logins", r.page.URL, len(r.pendingLogins(r.browser)))
+					}
+				},
+			})
+		}
 	}
+	runConformance(t, modules, conformanceBasic, conformanceFormPost)
 }
 
-// endsAtHome follows a link to the login route: it is refused, or leads to our tenant
-// and back to our site.
-func (w *world) endsAtHome(query string) {
-	w.t.Helper()
-	b := w.browser()
-	page := w.step(b, w.base+"/auth/login?"+query)
-	if page.Status >= 400 {
-		return
-	}
-	if !strings.HasPrefix(page.Location(), w.pair.Master.Issuer()+"authorize?") || strings.Contains(page.Location(), "evil.test") {
-		w.t.Fatalf("%s leads to %s", query, page.Location())
-	}
-	next, err := page.Follow()
-	if err == nil && len(next.Forms) > 0 {
-		next, err = b.Login(next, w.pair.User.Email, auth0sim.PairPassword)
-	}
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	if !strings.HasPrefix(next.URL.String(), w.base+"/") || next.Status != http.StatusOK {
-		w.t.Errorf("%s ends at %d %s", query, next.Status, next.URL)
+// initiated begins the login from another site; without an issuer it names the right one.
+func initiated(method, issuer, target, hint string) func(*conformanceRun) {
+	return func(r *conformanceRun) {
+		parameters := url.Values{"iss": {cmp.Or(issuer, r.pair.Master.Issuer())}, "target_link_uri": {target}, "login_hint": {hint}}
+		if target == "/home" {
+			parameters.Set("target_link_uri", r.base+target)
+		}
+		r.page = r.initiate(r.browser, method, parameters)
 	}
 }

@@ -2,6 +2,7 @@ package caddyauth0oidc
 
 import (
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 )
@@ -9,7 +10,8 @@ import (
 // fapi begins the names of the modules of fapi2-security-profile-final-client-test-plan.
 const fapi = "fapi2-security-profile-final-client-test-"
 
-// The modules of that plan that need neither PAR nor tokens which are bound to a key.
+// The modules of that plan that need no tokens which are bound to a key; with PAR and
+// private_key_jwt, as the plan wants it, and without.
 func TestConformanceFAPIPlan(t *testing.T) {
 	t.Parallel()
 	runConformance(t, []conformanceModule{
@@ -36,7 +38,51 @@ func TestConformanceFAPIPlan(t *testing.T) {
 			name:     "RP-FAPI-22_" + fapi + "rs-dpop-auth-scheme-case-insensitivity",
 			provider: granting(func(body map[string]any) { body["token_type"] = "dPoP" }), want: conformanceRefusedAtToken,
 		},
-	})
+	}, conformancePAR, conformancePost)
+}
+
+// The modules of that plan about pushed requests.
+func TestConformancePushedRequests(t *testing.T) {
+	t.Parallel()
+	modules := []conformanceModule{
+		{name: "RP-FAPI-01_" + fapi + "happy-path", also: pushesOnce},
+		{name: "RP-FAPI-02_" + fapi + "happy-path-no-dpop-nonce", also: pushesOnce},
+		{
+			name: "RP-FAPI-26_required-but-off", settings: "par off",
+			provider: func(w *world) { w.pair.Master.RequirePAR = true }, want: conformanceRefusedBeforehand,
+		},
+	}
+	for name, answer := range map[string]struct {
+		status int
+		body   string
+	}{
+		"expired":        {201, `{"request_uri":"urn:ietf:params:oauth:request_uri:x","expires_in":0}`},
+		"foreign-scheme": {201, `{"request_uri":"https://evil.test/r","expires_in":90}`},
+		"refused":        {400, `{"error":"invalid_request"}`},
+		"not-let-in":     {401, `{"error":"invalid_client"}`},
+		"outage":         {503, `<html>`},
+	} {
+		modules = append(modules, conformanceModule{
+			name: "RP-FAPI-26_" + name, provider: func(w *world) { w.answerPushes(answer.status, answer.body) }, want: conformanceRefusedAtPush,
+		})
+	}
+	runConformance(t, modules, conformancePAR)
+}
+
+// pushesOnce wants the browser to take along nothing but a reference that works once.
+func pushesOnce(r *conformanceRun) {
+	r.Helper()
+	query := r.to("/authorize")[0].query
+	if len(query) != 2 || query.Get("client_id") != r.pair.App.ClientID || !strings.HasPrefix(query.Get("request_uri"), "urn:ietf:params:oauth:request_uri:") {
+		r.Errorf("the browser takes along %v", query)
+	}
+	pushed := r.to("/oauth/par")[0].body
+	if pushed.Get("code_challenge_method") != "S256" || pushed.Get("redirect_uri") != r.base+"/auth/callback" || pushed.Get("state") == "" || pushed.Get("nonce") == "" || pushed.Has("code_verifier") {
+		r.Errorf("pushed %v", pushed)
+	}
+	if page := r.step(r.world.browser(), r.pair.Master.Issuer()+"authorize?"+query.Encode()); page.Status != 400 {
+		r.Errorf("the reference works again: %d", page.Status)
+	}
 }
 
 // The modules of fapi2-message-signing-final-client-test-plan about signed answers to
@@ -59,7 +105,7 @@ func TestConformanceSignedAuthorizationResponsesAreOut(t *testing.T) {
 	modules = append(modules, conformanceModule{
 		name: "RP-FAPI-24_" + fapi + "happy-path", provider: jarm(func(_, _ map[string]any) {}), want: conformanceRefusedAtCallback,
 	})
-	runConformance(t, modules)
+	runConformance(t, modules, conformancePAR, conformancePost, conformanceFormPost)
 }
 
 // jarm puts the parameters of the callback into a JWT.

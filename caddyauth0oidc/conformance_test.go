@@ -2,6 +2,7 @@ package caddyauth0oidc
 
 import (
 	"bytes"
+	"crypto"
 	"io"
 	"net/http"
 	"net/url"
@@ -16,33 +17,14 @@ import (
 // for relying parties against the simulated tenant, which does what the suite's
 // provider does in them. The subtests have the suite's names.
 
-// conformanceVariants are the ways in which all modules are run.
-var conformanceVariants = []conformanceVariant{
-	{
-		name:   "client_secret_post",
-		module: "RP-BAS-15_oidcc-client-test-plan",
-		proves: func(app *auth0sim.Application, r conformanceRequest) bool {
-			return r.header.Get("Authorization") == "" && r.body.Get("client_id") == app.ClientID && r.body.Get("client_secret") == app.ClientSecret
-		},
-	},
-}
-
-// conformanceVariant is a way for the application to authenticate, or to be answered.
-type conformanceVariant struct {
-	name     string
-	settings string                                                         // more lines of the directive
-	prepare  func(app *auth0sim.Application)                                // registers the application accordingly; nil for no change
-	module   string                                                         // the suite's module about this variant
-	proves   func(app *auth0sim.Application, token conformanceRequest) bool // what that module looks at
-}
-
 // conformanceOutcome says how far a login comes. Each of the endpoints is asked once
 // until then, and none afterwards.
 type conformanceOutcome int
 
 const (
 	conformanceSignedIn          conformanceOutcome = iota // and the profile reaches the upstream
-	conformanceRefusedBeforehand                           // no authorization request
+	conformanceRefusedBeforehand                           // no request for a login
+	conformanceRefusedAtPush                               // no authorization request
 	conformanceRefusedAtCallback                           // no token request
 	conformanceRefusedAtToken                              // no userinfo request
 	conformanceRefusedAtUserinfo
@@ -52,7 +34,9 @@ const (
 type conformanceModule struct {
 	name     string                  // its id in our catalogue and its name in the suite
 	settings string                  // more lines of the directive
+	subject  string                  // of the user, if it is not as Auth0's are
 	provider func(w *world)          // what the provider does; nil for all as it should be
+	begin    func(r *conformanceRun) // begins the login; nil for a protected page
 	want     conformanceOutcome      // how the login ends
 	also     func(r *conformanceRun) // what else is looked at
 }
@@ -69,19 +53,23 @@ type conformanceRun struct {
 	*world
 	*testing.T
 	browser *heldBrowser
-	page    *auth0sim.Page
-	seen    []received // what reached the application
+	page    *auth0sim.Page // where the login ended
+	hops    []auth0sim.Hop // the requests that led there
+	seen    []received     // what reached the application
+	user    string         // the id of the user
+	key     crypto.PublicKey
 
 	mu       sync.Mutex
 	requests []conformanceRequest // what reached the provider
 }
 
-func runConformance(t *testing.T, modules []conformanceModule) {
-	for _, variant := range conformanceVariants {
+// runConformance runs each module in each of the variants.
+func runConformance(t *testing.T, modules []conformanceModule, variants ...conformanceVariant) {
+	for _, variant := range variants {
 		t.Run(variant.name, func(t *testing.T) {
 			t.Parallel()
 			for _, module := range modules {
-				t.Run(module.name, func(t *testing.T) {
+				t.Run(variant.nameOf(module), func(t *testing.T) {
 					t.Parallel()
 					variant.run(t, module)
 				})
@@ -90,38 +78,47 @@ func runConformance(t *testing.T, modules []conformanceModule) {
 	}
 }
 
-func (v conformanceVariant) newWorld(t *testing.T, settings string) *world {
-	t.Helper()
-	w := newWorld(t, withSettings("profile userinfo\n"+v.settings+"\n"+settings))
-	if v.prepare != nil {
-		v.prepare(w.pair.App)
-	}
-	return w
-}
-
 // run signs in at a provider that does what the module says.
 func (v conformanceVariant) run(t *testing.T, m conformanceModule) *conformanceRun {
 	t.Helper()
-	w := v.newWorld(t, m.settings)
+	w, key := v.newWorld(t, m)
+	r := &conformanceRun{world: w, T: t, browser: w.browser(), key: key, user: w.pair.MasterUserID(w.pair.User)}
+	if m.subject != "" {
+		r.user = m.subject
+		claim("sub", m.subject)(w)
+		w.pair.Master.TamperUserInfo = func(body map[string]any) { body["sub"] = m.subject }
+	}
 	if m.provider != nil {
 		m.provider(w)
 	}
-	r := &conformanceRun{world: w, T: t, browser: w.browser()}
 	r.watch(w.pair.Master)
 	w.app.take()
-	if r.page = w.open(r.browser, "/home"); len(r.page.Forms) > 0 {
-		page, err := r.browser.Login(r.page, w.pair.User.Email, auth0sim.PairPassword)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.page = page
-	}
+	r.login(m.begin)
 	r.seen = w.app.take()
-	r.judge(m.want)
+	r.judge(m.want, v.pushes)
+	r.judgeMode(v.posts)
 	if m.also != nil {
 		m.also(r)
 	}
 	return r
+}
+
+// login opens the page that the user wants, or has begin do it, and signs in.
+func (r *conformanceRun) login(begin func(*conformanceRun)) {
+	r.Helper()
+	if begin == nil {
+		begin = func(r *conformanceRun) { r.page = r.open(r.browser, "/home") }
+	}
+	begin(r)
+	r.hops = r.page.Hops
+	if len(r.page.Forms) == 0 {
+		return
+	}
+	page, err := r.browser.Login(r.page, r.pair.User.Email, auth0sim.PairPassword)
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.page, r.hops = page, append(r.hops, page.Hops...)
 }
 
 // watch keeps the requests to the provider, before anything else sees them.
@@ -154,21 +151,29 @@ func (r *conformanceRun) to(path string) (found []conformanceRequest) {
 	return found
 }
 
-func (r *conformanceRun) judge(want conformanceOutcome) {
+func (r *conformanceRun) judge(want conformanceOutcome, pushes bool) {
 	r.Helper()
 	for _, endpoint := range []struct {
 		path     string
 		asked    int
 		fromHere conformanceOutcome // the first outcome before which it is asked
 	}{
-		{"/authorize", 1, conformanceRefusedAtCallback}, {"/oauth/token", 1, conformanceRefusedAtToken}, {"/userinfo", 1, conformanceRefusedAtUserinfo},
+		{"/oauth/par", 0, conformanceRefusedAtPush},
+		{"/authorize", 1, conformanceRefusedAtCallback},
+		{"/oauth/token", 1, conformanceRefusedAtToken}, {"/userinfo", 1, conformanceRefusedAtUserinfo},
 	} {
+		if pushes && endpoint.path == "/oauth/par" {
+			endpoint.asked = 1
+		}
 		if want != conformanceSignedIn && want < endpoint.fromHere {
 			endpoint.asked = 0
 		}
 		if n := len(r.to(endpoint.path)); n != endpoint.asked {
 			r.Errorf("%s was asked %d times, want %d", endpoint.path, n, endpoint.asked)
 		}
+	}
+	if n := len(r.pendingLogins(r.browser)); n != 0 && (want == conformanceSignedIn || want >= conformanceRefusedAtToken) {
+		r.Errorf("%d logins are pending", n)
 	}
 	if want == conformanceSignedIn {
 		r.judgeSession()
@@ -189,7 +194,7 @@ func (r *conformanceRun) judgeSession() {
 		r.Fatalf("ended at %d %s after %d requests to the application\n%s", r.page.Status, r.page.URL, len(r.seen), r.page.Body)
 	}
 	assertOnlyOurs(r.T, r.seen[0], map[string]string{
-		"X-Auth0-User-Id": r.pair.MasterUserID(r.pair.User), "X-Auth0-Email": r.pair.User.Email, "X-Auth0-Client-Id": r.pair.App.ClientID,
+		"X-Auth0-User-Id": r.user, "X-Auth0-Email": r.pair.User.Email, "X-Auth0-Client-Id": r.pair.App.ClientID,
 	})
 	if r.seen[0].header.Get("Authorization") != "" || r.seen[0].header.Get("Cookie") != "" {
 		r.Error("INV-03: cookies or tokens reached the application")

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
 )
 
 // Signing out ends the session here and at the tenant, and the page that the
@@ -66,6 +68,17 @@ func (w *world) afterLogout(asked *url.URL) string {
 	return w.base + "/"
 }
 
+// signInAgain clicks the link of the page after a logout.
+func (w *world) signInAgain(page *auth0sim.Page) *auth0sim.Page {
+	w.t.Helper()
+	before, _, _ := strings.Cut(page.Body, `">Sign in`)
+	page, err := page.Click(html.UnescapeString(before[strings.LastIndex(before, `"`)+1:]))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return page
+}
+
 // RIL-03: each logout has a state of its own, which nothing depends on when the browser
 // comes back. The login that follows takes it off the address again, but leaves what the
 // application calls state alone.
@@ -95,10 +108,7 @@ func TestRIL_03_StateOfALogoutComesToNothing(t *testing.T) {
 		if page.Status != http.StatusUnauthorized || !strings.Contains(page.Body, codeSignedOut) {
 			t.Fatalf("%s: %d %s", came, page.Status, page.Body)
 		}
-		before, _, _ := strings.Cut(page.Body, `">Sign in`)
-		if page, err = page.Click(html.UnescapeString(before[strings.LastIndex(before, `"`)+1:])); err != nil {
-			t.Fatal(err)
-		}
+		page = w.signInAgain(page)
 		if want = w.base + strings.ReplaceAll(want, "SENT", state); page.Status != http.StatusOK || page.URL.String() != want {
 			t.Errorf("%s: the next login ends at %d %s, want %s", came, page.Status, page.URL, want)
 		}
