@@ -229,9 +229,9 @@ func TestINV_12_ASVS_28_AllBadCookiesAreAnsweredAlike(t *testing.T) {
 	}
 }
 
-// CVE-CS-06, CVE-CS-07, CVE-GW-04, CVE-GW-05: nobody but a trusted proxy says
+// LSN-05, CVE-CS-06, CVE-CS-07, CVE-GW-04, CVE-GW-05: nobody but a trusted proxy says
 // under which address the site is reached.
-func TestForwardedHeadersCountFromTrustedProxiesOnly(t *testing.T) {
+func TestLSN_05_ForwardedHeadersCountFromTrustedProxiesOnly(t *testing.T) {
 	t.Parallel()
 	forged := map[string]string{
 		"X-Forwarded-Proto": "http", "X-Forwarded-Host": "evil.test", "X-Forwarded-Port": "8443", "X-Forwarded-Prefix": "/x",

@@ -39,7 +39,7 @@ func TestReturnToNeverLeavesTheSite(t *testing.T) {
 	}
 }
 
-func TestReturnToKeepsAddressesOfTheSite(t *testing.T) {
+func TestLSN_01_ReturnToKeepsAddressesOfTheSite(t *testing.T) {
 	t.Parallel()
 	h := &Handler{Prefix: "/auth"}
 	h.routes = h.ownRoutes()
@@ -47,7 +47,7 @@ func TestReturnToKeepsAddressesOfTheSite(t *testing.T) {
 	for address, want := range map[string]string{
 		"/":     "/",
 		"/deep": "/deep",
-		"/deep/page.php?id=7&next=https%3A%2F%2Fother.test%2F": "/deep/page.php?id=7&next=https%3A%2F%2Fother.test%2F", // LSN-01
+		"/deep/page.php?id=7&next=https%3A%2F%2Fother.test%2F": "/deep/page.php?id=7&next=https%3A%2F%2Fother.test%2F",
 		"/search?q=//x\\y":                   "/search?q=//x\\y",
 		"/my%20files/a+b":                    "/my%20files/a+b",
 		"/a//b":                              "/a//b",

@@ -149,7 +149,7 @@ func (w *world) txnSuffix(line string) string {
 
 // Tabs that are opened one after another and finished in any order end where each wanted
 // to go.
-func TestTabsInBothModes(t *testing.T) {
+func TestLSN_02_TabsInBothModes(t *testing.T) {
 	t.Parallel()
 	inBothModes(t, func(t *testing.T, mode string) {
 		w := newWorld(t, withSettings(mode))
@@ -171,7 +171,7 @@ func TestTabsInBothModes(t *testing.T) {
 }
 
 // A callback that comes twice, or late, leads to the page and costs one exchange.
-func TestDoubleAndLateCallbacksInBothModes(t *testing.T) {
+func TestLSN_02_DoubleAndLateCallbacksInBothModes(t *testing.T) {
 	t.Parallel()
 	inBothModes(t, func(t *testing.T, mode string) {
 		w := newWorld(t, withSettings(mode))
@@ -240,7 +240,7 @@ func TestRP_FRM_15_ErrorInBothModes(t *testing.T) {
 
 // RP-FAPI-06, RP-FAPI-07, ISS-01 to ISS-06: iss is compared to the byte, with errors too,
 // and before any token request.
-func TestRP_FAPI_06_RP_FAPI_07_ISS_04_IssuerParameterInBothModes(t *testing.T) {
+func TestRP_FAPI_06_RP_FAPI_07_ISS_04_ISS_05_ISS_06_IssuerParameterInBothModes(t *testing.T) {
 	t.Parallel()
 	inBothModes(t, func(t *testing.T, mode string) {
 		w := newWorld(t, withSettings(mode))

@@ -341,7 +341,7 @@ func TestProfileRoute(t *testing.T) {
 
 // ASVS-06, CVE-CS-13: our routes are exact, have their methods, and everything
 // else below the prefix is the application's, protected like the rest.
-func TestOwnRoutesAreExact(t *testing.T) {
+func TestLSN_09_OwnRoutesAreExact(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, request := range []struct {

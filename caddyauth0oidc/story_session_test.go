@@ -160,7 +160,7 @@ func TestCVE_SDK_07_RenewalIsRareAndPrivate(t *testing.T) {
 
 // CVE-SDK-06, CVE-ENV-08, LSN-06: a cookie that is damaged, forged or of
 // another key is no session: a page leads to the login, everything else to 401.
-func TestDamagedCookiesAreNoSession(t *testing.T) {
+func TestLSN_06_DamagedCookiesAreNoSession(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	b := w.browser()

@@ -31,7 +31,7 @@ func authorize(t *testing.T, a *authority, r AuthorizeRequest) *url.URL {
 	return u
 }
 
-func TestOIDC_01_TheAuthorizeURL(t *testing.T) {
+func TestOIDC_01_PKCE_02_PKCE_04_TheAuthorizeURL(t *testing.T) {
 	t.Parallel()
 	r := loginRequest()
 	r.Audience = "https://api"
@@ -163,7 +163,7 @@ func TestAuthorizeURLNeedsTheTenant(t *testing.T) {
 	}
 }
 
-func TestIssuersOfACallback(t *testing.T) {
+func TestISS_03_ISS_05_IssuersOfACallback(t *testing.T) {
 	t.Parallel()
 	tn := newTestTenant(t, newAuthority(), nil)
 	announced, silent := &Metadata{IssParameterSupported: true}, &Metadata{}

@@ -280,7 +280,7 @@ func TestFormsThatAreRefused(t *testing.T) {
 		{"RP-FAPI-19 alg of another key", with(object{"alg": "ES256", "kid": "one"}), "signature"},
 		{"key that is bound to another alg", with(object{"alg": "PS256", "kid": "one"}), "signature"},
 		{"RP-BAS-09 none", with(object{"alg": "none", "kid": "one"}), "algorithm"},
-		{"TOK-01 nOnE", with(object{"alg": "nOnE", "kid": "one"}), "algorithm"},
+		{"TOK-01 LSN-03 nOnE", with(object{"alg": "nOnE", "kid": "one"}), "algorithm"},
 		{"CVE-MAO-29 no alg", with(object{"kid": "one"}), "algorithm"},
 		{"RP-FAPI-18 null alg", with(`{"alg":null}`), "algorithm"},
 		{"CVE-LIB-08 HS256", with(object{"alg": "HS256"}), "algorithm"},
