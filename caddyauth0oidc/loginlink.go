@@ -162,6 +162,7 @@ func (k loginLink) to(connection string) string {
 	}
 	if k.invitation != "" {
 		own.Set("invitation", k.invitation)
+		own.Set("organization_name", string(k.owner.organization)) // which may be its name
 	}
 	maps.Copy(query, own)
 	return k.owner.Prefix + "/login?" + query.Encode()

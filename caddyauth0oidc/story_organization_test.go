@@ -222,6 +222,29 @@ func TestInvitedUserArrives(t *testing.T) {
 	}
 }
 
+// An invitation leads by way of the choice to the organization, whether the setting is
+// its id or its name.
+func TestInvitationSurvivesTheChoice(t *testing.T) {
+	t.Parallel()
+	for _, configured := range []string{acmeOrg, "acme", "ACME"} {
+		t.Run(configured, func(t *testing.T) {
+			t.Parallel()
+			w := orgWorld(t, withSettings(besidePartners+"\norganization "+configured))
+			w.addPartners()
+			b := w.browser()
+			page := w.open(b, w.pair.Master.Organizations[0].InvitationURL("/auth/login", "ticket-1"))
+			links := w.wantWays(page, "acme-child", "Partners & friends")
+			if asked := askedFor(t, w.step(w.browser(), links["acme-child"])); asked.Get("invitation") != "ticket-1" {
+				t.Errorf("the login asks for %v", asked)
+			}
+			page = w.choose(b, page, "Partners & friends")
+			if page.Status != http.StatusOK || w.app.take()[0].header.Get("X-Auth0-Org-Id") != acmeOrg {
+				t.Errorf("ended at %d %s\n%s", page.Status, page.URL, page.Body)
+			}
+		})
+	}
+}
+
 // What the tenant refuses about the organization is shown once.
 func TestOrganizationThatTheTenantRefuses(t *testing.T) {
 	t.Parallel()
