@@ -3,6 +3,7 @@ package caddyauth0oidc
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/policy"
 )
@@ -165,20 +167,21 @@ func (h *Handler) prepareConnections() error {
 			return err
 		}
 	}
-	if h.dynamic == "" && len(h.connections) > 1 {
-		h.choice = choiceOf(h.connections)
+	if h.dynamic != "" || len(h.connections) < 2 {
+		h.choice = ""
 	}
 	return nil
 }
 
-// choiceOf gives a short text that is the same for the same connections.
-func choiceOf(all policy.Connections) string {
-	var names strings.Builder
-	for _, c := range all {
-		names.WriteString(c.Name + " ")
+// choiceOf gives a text that tells directives apart by their connections and by what
+// they protect. It stands in addresses, and is too short to tell what it was made of.
+func choiceOf(all []Connection, protected caddyhttp.RawMatcherSets) (string, error) {
+	written, err := json.Marshal([]any{all, protected})
+	if err != nil {
+		return "", fmt.Errorf("reading the connections: %w", err)
 	}
-	sum := sha256.Sum256([]byte(names.String()))
-	return base64.RawURLEncoding.EncodeToString(sum[:9])
+	sum := sha256.Sum256(written)
+	return base64.RawURLEncoding.EncodeToString(sum[:3]), nil
 }
 
 // connectionsFor gives the connections whose users may make this request: those that

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 )
@@ -97,8 +98,8 @@ func (h *Handler) beginner(r *http.Request, v *visit, query map[string]string) (
 	return owner.demanding(v, query, func(other *Handler) bool { return other.accepts(r, connection) }), connection, nil
 }
 
-// chooser is beginner for a link without a connection: it is for the directive with
-// the connections that the link was made for, or else for this one.
+// chooser is beginner for a link without a connection: it is for the directive that the
+// link was made for, or else for this one.
 func (h *Handler) chooser(r *http.Request, v *visit, query map[string]string) (owner *Handler, connection string, refused *refusal) {
 	owner = h
 	for _, other := range h.siblings(v) {
@@ -114,7 +115,7 @@ func (h *Handler) chooser(r *http.Request, v *visit, query map[string]string) (o
 		f := unknownConnection()
 		return nil, "", &f
 	}
-	return owner.demanding(v, query, func(other *Handler) bool { return other.choice == owner.choice }), "", nil
+	return owner.demanding(v, query, func(other *Handler) bool { return slices.Equal(other.connections, owner.connections) }), "", nil
 }
 
 // follow begins the login of a link. The form that waits for it keeps its id, so that

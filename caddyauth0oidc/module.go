@@ -237,7 +237,7 @@ type Handler struct {
 	application   tenant.Application
 	connections   policy.Connections
 	dynamic       string            // the connection's name with placeholders of requests, or empty
-	choice        string            // tells these connections from those of other directives, if there are several
+	choice        string            // tells in links whose connections are meant, if there are several
 	realms        map[string]string // connections by domains of e-mail addresses
 	userIDs       policy.UserIDs
 	contexts      policy.Contexts

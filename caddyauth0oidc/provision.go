@@ -73,15 +73,16 @@ func (h *Handler) warn() {
 }
 
 // identify gives the handler a key that is the same after a reload, and on
-// every instance with the same configuration.
-func (h *Handler) identify() error {
+// every instance with the same configuration, and its choice in the same way.
+func (h *Handler) identify() (err error) {
 	written, err := json.Marshal(h)
 	if err != nil {
 		return fmt.Errorf("reading the configuration: %w", err)
 	}
 	sum := sha256.Sum256(written)
 	h.key = hex.EncodeToString(sum[:8])
-	return nil
+	h.choice, err = choiceOf(h.Connections, h.MatcherSetsRaw)
+	return err
 }
 
 func (h *Handler) loadMatchers(ctx caddy.Context) error {

@@ -81,6 +81,45 @@ func TestChoiceIsThatOfTheDirectiveThatSentTheBrowserThere(t *testing.T) {
 	w.wantWays(w.open(w.browser(), "/auth/login?return_to=/b/x"), "acme-child", "globex") // a link that names none
 }
 
+// Directives with connections of the same names may call and judge them otherwise, and ask
+// for something else.
+func TestChoiceOfTheSameNamesIsThatOfItsDirective(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withGlobal(globalTenant), withSite(`@usual not path /b/* /c/*
+auth0_oidc @usual {
+connection acme-child
+connection globex
+}
+auth0_oidc /b/* {
+connection acme-child {
+label Staff
+email_domain acme.example
+}
+connection globex
+}
+auth0_oidc /c/* {
+connection acme-child
+connection globex
+scopes openid email
+}
+reverse_proxy UPSTREAM`))
+	w.addConnection("globex", "auth0-oidc")
+	for path, want := range map[string][]string{"/x": {"acme-child", "globex"}, "/b/x": {"Staff", "globex"}, "/c/x": {"acme-child", "globex"}} {
+		page := w.open(w.browser(), path)
+		links := w.wantWays(page, want...)
+		scope := "openid profile email"
+		if path == "/c/x" {
+			scope = "openid email"
+		}
+		if got := askedFor(t, w.step(w.browser(), links["globex"])).Get("scope"); got != scope {
+			t.Errorf("%s asks for %s", path, got)
+		}
+		if field := strings.Contains(page.Body, `name="email"`); field != (path == "/b/x") {
+			t.Errorf("%s: a field for an address: %v", path, field)
+		}
+	}
+}
+
 // Directives with the same connections may ask for different sign-ins.
 func TestOIDC_15_ChoiceOfAStrongerSignIn(t *testing.T) {
 	t.Parallel()
