@@ -159,7 +159,7 @@ func (h *Handler) takeAnswer(w http.ResponseWriter, r *http.Request, v *visit, f
 		}
 		if err != nil {
 			session.ClearTransaction(w.Header(), family, t.ID)
-			return h.refuse(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, cause: err, again: h.localReturnTo(r, state.ReturnTo)})
+			return h.refuse(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, cause: err, again: h.returnOf(r, state)})
 		}
 	}
 	redirect(w, originalPath(r)+"?"+url.Values{"state": {form["state"]}}.Encode(), http.StatusSeeOther)
@@ -207,5 +207,5 @@ var (
 
 // wrongMode refuses an answer that came in another way than the one that was asked for.
 func (h *Handler) wrongMode(r *http.Request, state session.State) refusal {
-	return refusal{code: codeResponseMode, status: http.StatusBadRequest, cause: errWrongMode, again: h.localReturnTo(r, state.ReturnTo)}
+	return refusal{code: codeResponseMode, status: http.StatusBadRequest, cause: errWrongMode, again: h.returnOf(r, state)}
 }

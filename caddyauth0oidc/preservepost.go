@@ -240,7 +240,7 @@ func (d destination) ask() {
 // when its login is over.
 func (h *Handler) destinationOf(r *http.Request, v *visit, state session.State, sealed string) destination {
 	if !state.Form {
-		return destination{returnTo: h.localReturnTo(r, state.ReturnTo), connection: state.Connection}
+		return destination{returnTo: h.returnOf(r, state), connection: state.Connection}
 	}
 	name := h.cookiesOf(h.originOf(r)).Transaction.Name
 	form, found := h.keys.Load().ReadForm(v.cookies, name, state.Transaction, h.now())
@@ -248,7 +248,16 @@ func (h *Handler) destinationOf(r *http.Request, v *visit, state session.State, 
 	if !h.posts(h.originOf(r)) {
 		again.Set("error", "temporarily_unavailable")
 	}
-	return destination{returnTo: "/", connection: state.Connection, form: form, lost: !found, retry: h.Prefix + "/callback?" + again.Encode()}
+	return destination{returnTo: h.returnOf(r, state), connection: state.Connection, form: form, lost: !found, retry: h.Prefix + "/callback?" + again.Encode()}
+}
+
+// returnOf is the address that a login leads back to, never the one that a form was sent to:
+// nobody asked to GET that.
+func (h *Handler) returnOf(r *http.Request, state session.State) string {
+	if state.Form {
+		return "/"
+	}
+	return h.localReturnTo(r, state.ReturnTo)
 }
 
 // refuseLogin refuses what a login came to. Its form waits on only where another try

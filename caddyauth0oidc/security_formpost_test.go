@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 )
 
@@ -112,6 +113,33 @@ func TestAnswersInTheOtherModeAreRefused(t *testing.T) {
 	for _, method := range []string{"PUT", "HEAD", "DELETE"} {
 		if response, _ := w.send(b, method, "/auth/callback", nil); response.StatusCode != http.StatusMethodNotAllowed || response.Header.Get("Allow") != "GET, POST" {
 			t.Errorf("%s: %d, Allow %q", method, response.StatusCode, response.Header.Get("Allow"))
+		}
+	}
+}
+
+// Where an answer is refused, the way on is not the address that the login's form was sent to.
+func TestRefusedAnswerDoesNotLeadToTheAddressOfAForm(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, withSettings(formPost+"\n"+formSettings))
+	b := w.browser()
+	response, _ := w.post(b, "/delete?id=7", strings.NewReader("a=1"), formHeader())
+	page, err := b.Get(response.Header.Get("Location"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.gate.closed = true
+	if _, err = b.Login(page, w.pair.User.Email, auth0sim.PairPassword); err != nil {
+		t.Fatal(err)
+	}
+	b.gate.closed = false
+	a := tenantAnswer{b.gate.held, b.gate.form}
+	tooLong := a.parameters(t)
+	tooLong.Set("code", strings.Repeat("x", maxCode+1))
+	for name, page := range map[string]*auth0sim.Page{
+		codeResponseMode: w.step(b, a.address+"?"+a.form), codeBadRequest: w.deliver(b, a.with(tooLong)),
+	} {
+		if page.Status != http.StatusBadRequest || !strings.Contains(page.Body, name) || !strings.Contains(page.Body, `href="/">Try again`) || strings.Contains(page.Body, "/delete") {
+			t.Errorf("%s: %d\n%s", name, page.Status, page.Body)
 		}
 	}
 }
