@@ -28,6 +28,15 @@ type login struct {
 	id         string            // that the form waits under, and that the login takes, unless it is empty
 }
 
+// again is the address for another try, if there is one: reloading sends a form again, a
+// link would not.
+func (l login) again() string {
+	if l.form != nil && l.retry == "" {
+		return ""
+	}
+	return cmp.Or(l.retry, l.returnTo)
+}
+
 // maxParam bounds the value of a parameter that is passed on.
 const maxParam = 512
 
@@ -59,7 +68,7 @@ func isSubresource(r *http.Request) bool {
 func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, v *visit, l login) error {
 	o := h.originOf(r)
 	if h.cannotPost(o) {
-		return h.refuse(w, r, refusal{code: codeHTTPSRequired, status: http.StatusForbidden, again: l.returnTo})
+		return h.refuse(w, r, refusal{code: codeHTTPSRequired, status: http.StatusForbidden, again: l.again()})
 	}
 	t, err := session.NewTransaction(h.random, h.now())
 	if err != nil {
@@ -68,11 +77,7 @@ func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, v *visit, l
 	t.ID, t.Posted = cmp.Or(l.id, t.ID), h.posts(o)
 	location, err := h.authorizeURL(r, o, t, l)
 	if err != nil {
-		again := cmp.Or(l.retry, l.returnTo)
-		if l.form != nil && l.retry == "" { // reloading sends the form again, a link would not
-			again = ""
-		}
-		return h.refuse(w, r, h.notBegun(err, again))
+		return h.refuse(w, r, h.notBegun(err, l.again()))
 	}
 	if l.form != nil {
 		err := h.keepForm(w.Header(), r, v, t, l.form)

@@ -199,6 +199,11 @@ func TestPostedAnswersNeedHTTPS(t *testing.T) {
 	if page := w.step(w.browser(), w.base+"/auth/login"); page.Status != http.StatusForbidden {
 		t.Errorf("the login route: %d", page.Status)
 	}
+	forms := newWorld(t, atBase("http://app.example.test"), withSettings(formPost+"\n"+formSettings))
+	response, body := forms.post(forms.browser(), "/delete?id=7", strings.NewReader("a=1"), formHeader("Origin", forms.base))
+	if response.StatusCode != http.StatusForbidden || !strings.Contains(body, codeHTTPSRequired) || strings.Contains(body, "/delete") {
+		t.Errorf("a form: %d %s", response.StatusCode, body)
+	}
 	for _, base := range []string{"http://localhost:8080", "http://app.localhost:8080", "http://127.0.0.1:8080", "http://[::1]:8080"} {
 		w := newWorld(t, atBase(base), withSettings(formPost))
 		page := w.signIn(w.browser(), "/page", w.pair.User)
