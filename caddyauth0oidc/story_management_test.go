@@ -368,3 +368,19 @@ func TestManagementAPIIsAskedAtTheCanonicalDomain(t *testing.T) {
 		t.Error("a domain of another tenant was not asked")
 	}
 }
+
+// OIDC-15: a session of linked accounts that is too old for a directive is told so.
+func TestOIDC_15_SessionOfLinkedAccountsThatIsTooOld(t *testing.T) {
+	t.Parallel()
+	w := managedWorld(t, readUsers, withSite(siteOf(managed("")+"connection acme-child\nmax_age 5m")))
+	w.linkUser()
+	b := w.browser()
+	if page := w.signIn(b, "/home", w.pair.User); page.Status != http.StatusOK {
+		t.Fatalf("%d %s", page.Status, page.Body)
+	}
+	w.clock.advance(6 * time.Minute)
+	response, body := w.send(b, "POST", "/home", map[string]string{"Accept": "application/json"})
+	if response.StatusCode != http.StatusUnauthorized || !strings.Contains(body, codeStepUpRequired) || !strings.Contains(response.Header.Get("WWW-Authenticate"), `max_age="300"`) {
+		t.Errorf("%d %q %s", response.StatusCode, response.Header.Get("WWW-Authenticate"), body)
+	}
+}
