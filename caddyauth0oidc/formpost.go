@@ -56,6 +56,15 @@ func (h *Handler) cannotPost(o origin) bool {
 	return h.ResponseMode == modeFormPost && !o.secure() && !tenant.IsLoopback(u.Hostname())
 }
 
+// overHTTPS is the same address with https. Which port has it beside one that is named
+// is not known: there is none then.
+func overHTTPS(o origin, path string) string {
+	if u := (url.URL{Host: o.host}); u.Port() != "" {
+		return ""
+	}
+	return "https://" + o.host + path
+}
+
 // responseMode is the parameter of the authorization request.
 func responseMode(t session.Transaction) string {
 	if t.Posted {

@@ -68,7 +68,7 @@ func isSubresource(r *http.Request) bool {
 func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, v *visit, l login) error {
 	o := h.originOf(r)
 	if h.cannotPost(o) {
-		return h.refuse(w, r, refusal{code: codeHTTPSRequired, status: http.StatusForbidden, again: l.again()})
+		return h.refuse(w, r, refusal{code: codeHTTPSRequired, status: http.StatusForbidden, again: overHTTPS(o, l.again())})
 	}
 	t, err := session.NewTransaction(h.random, h.now())
 	if err != nil {

@@ -2,6 +2,7 @@ package caddyauth0oidc
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
@@ -117,6 +118,12 @@ func (f refusal) message() message {
 	return messages[f.code]
 }
 
+// waysOn name the link of refusals that the same address would meet again.
+var waysOn = map[string]string{
+	codeHTTPSRequired: "Open it with https",
+	codeUnknownIssuer: "Open the application",
+}
+
 // refusalPage shows a refusal and always a way on.
 func refusalPage(f refusal) page {
 	m := f.message()
@@ -132,7 +139,7 @@ func refusalPage(f refusal) page {
 	case f.loginURL != "":
 		p.Links = append(p.Links, link{f.loginURL, "Sign in"})
 	case f.again != "":
-		p.Links = append(p.Links, link{f.again, "Try again"})
+		p.Links = append(p.Links, link{f.again, cmp.Or(waysOn[f.code], "Try again")})
 	}
 	if f.code == codeStepUpFailed || f.code == codeFormLost {
 		p.Links = append(p.Links, link{"/", "Go to the start page"})

@@ -191,7 +191,10 @@ func TestPendingLoginsWithAnswersStayBelowTheirLimit(t *testing.T) {
 func TestPostedAnswersNeedHTTPS(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, atBase("http://app.example.test"), withSettings(formPost))
-	page := w.open(w.browser(), "/page")
+	page := w.open(w.browser(), "/page?a=1&b=2")
+	if link := linkOf(t, page.Body, "Open it with https"); link != "https://app.example.test/page?a=1&b=2" {
+		t.Errorf("the page leads to %s", link)
+	}
 	if page.Status != http.StatusForbidden || !strings.Contains(page.Body, codeHTTPSRequired) || len(page.Header.Values("Set-Cookie")) != 0 {
 		t.Errorf("%d %s", page.Status, page.Body)
 	}
@@ -203,6 +206,10 @@ func TestPostedAnswersNeedHTTPS(t *testing.T) {
 	response, body := forms.post(forms.browser(), "/delete?id=7", strings.NewReader("a=1"), formHeader("Origin", forms.base))
 	if response.StatusCode != http.StatusForbidden || !strings.Contains(body, codeHTTPSRequired) || strings.Contains(body, "/delete") {
 		t.Errorf("a form: %d %s", response.StatusCode, body)
+	}
+	elsewhere := newWorld(t, atBase("http://app.example.test:8080"), withSettings(formPost))
+	if page := elsewhere.open(elsewhere.browser(), "/page"); !strings.Contains(page.Body, codeHTTPSRequired) || strings.Contains(page.Body, "<a ") {
+		t.Errorf("which port has https is not known:\n%s", page.Body)
 	}
 	for _, base := range []string{"http://localhost:8080", "http://app.localhost:8080", "http://127.0.0.1:8080", "http://[::1]:8080"} {
 		w := newWorld(t, atBase(base), withSettings(formPost))
