@@ -35,6 +35,11 @@ func TestChromium(t *testing.T) {
 		"form of this site":           ownFormStory,
 		"form of another site":        foreignFormStory,
 		"form that is not kept":       unkeptFormStory,
+		"answer in a form":            postedAnswerStory,
+		"answer and form in forms":    postedAnswerWithFormStory,
+		"login that a portal begins":  thirdPartyStory,
+		"child's token":               childTokenStory,
+		"refusals of settings":        refusalStories,
 		"demo":                        demoStory,
 	} {
 		t.Run(name, func(t *testing.T) {

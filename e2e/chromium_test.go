@@ -27,6 +27,9 @@ import (
 // patience is how long a page may take, with every redirect on the way to it.
 const patience = 30 * time.Second
 
+// plainHost is a name that browsers take for no loopback host.
+const plainHost = "app.example.test"
+
 // chromiumFlags keep Chromium to this machine and away from everybody's files.
 func chromiumFlags(t *testing.T, home string) []chromedp.ExecAllocatorOption {
 	t.Helper()
@@ -34,6 +37,7 @@ func chromiumFlags(t *testing.T, home string) []chromedp.ExecAllocatorOption {
 		chromedp.ExecPath(chromiumPath(t)), chromedp.UserDataDir(filepath.Join(home, "profile")),
 		chromedp.Env("HOME="+home, "XDG_CONFIG_HOME="+home, "XDG_CACHE_HOME="+home),
 		chromedp.Flag("headless", "new"),
+		chromedp.Flag("host-resolver-rules", "MAP "+plainHost+" 127.0.0.1"),
 		chromedp.Flag("ignore-certificate-errors", true), // Caddy's certificates are of its own authority
 	}
 	for _, name := range []string{
@@ -258,6 +262,13 @@ func (b *tab) heard() []string {
 		all = append(all, fmt.Sprintf("%s: %s (%s)", c.source, c.text, c.address))
 	}
 	return all
+}
+
+// forgetRequests has the next assertions look at what is asked for from now on.
+func (b *tab) forgetRequests() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.requested = nil
 }
 
 // lastRequest gives the last document that was asked for at an address that
