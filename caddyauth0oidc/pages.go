@@ -141,7 +141,7 @@ func refusalPage(f refusal) page {
 	case f.again != "":
 		p.Links = append(p.Links, link{f.again, cmp.Or(waysOn[f.code], "Try again")})
 	}
-	if f.code == codeStepUpFailed || f.code == codeFormLost {
+	if f.code == codeStepUpFailed || f.code == codeFormLost || f.code == codeMethodNotAllowed {
 		p.Links = append(p.Links, link{"/", "Go to the start page"})
 	}
 	return p
