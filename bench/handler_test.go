@@ -31,6 +31,8 @@ func handlerOperations() []operation {
 		{name: "handler with a bearer token seen before", prepare: callingWithToken, floor: noopHandler},
 		{name: "handler with two connections", prepare: serving(connecting(Connection+"\n\tconnection other"), one(smallCookie)), floor: noopHandler},
 		{name: "handler with a connection of the request", prepare: serving(connecting(Connection+"{http.request.uri.query.none} {\n\t\tallow "+Connection+"\n\t}"), one(smallCookie)), floor: noopHandler},
+		{name: "handler with user ids shown as another connection's", prepare: serving(connecting(Connection+" {\n\t\tstrategy auth0-oidc\n\t\tuser_id_as oidc\n\t}"), one(smallCookie)), floor: noopHandler},
+		{name: "handler with the child's token", prepare: serving(passingChildToken(4), one(cookieWithTokens)), floor: noopHandler},
 		{name: "handler with a line of two placeholders", prepare: serving(directive([]Header{{"X-Tenant", "{http.request.host}/{http.auth.user.connection}"}}, nil), one(smallCookie)), floor: noopHandler},
 		{name: "handler with two lines of custom claims", prepare: serving(directive(customHeaders, nil), one(customCookie)), floor: noopHandler},
 		{name: "handler with two lines of custom claims, another session each time", prepare: serving(directive(customHeaders, nil), manyCustomCookies), floor: noopHandler},
@@ -50,6 +52,31 @@ func connecting(connections string) string {
 // asserting is Directive with a signed assertion beside the headers.
 func asserting(n int) string {
 	return strings.TrimSuffix(Directive(n), "}\n") + "\tassertion {\n\t\taudience bench\n\t}\n}\n"
+}
+
+// passingChildToken is Directive with the child's token in a header of its own.
+func passingChildToken(n int) string {
+	return strings.TrimSuffix(Directive(n), "}\n") + "\tprofile management\n\tmanagement {\n\t\tclient_id bench\n\t\tclient_secret bench\n" +
+		"\t\tidp_token {\n\t\t\tupstream header\n\t\t}\n\t}\n}\n"
+}
+
+// childToken has the size of an ID token with a profile.
+func childToken() string { return opaque(60) + "." + opaque(600) + "." + opaque(342) }
+
+// cookieWithTokens is the session's cookie beside that of its tokens.
+func cookieWithTokens(tb testing.TB) string {
+	tb.Helper()
+	m, header := newMint(tb), make(http.Header)
+	s := newSession(tb, m, 0)
+	cookie, err := m.Cookie(s)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tokens := &session.Tokens{Session: s.ID, Child: childToken(), ChildExpiry: m.now.Add(lifetime)}
+	if err := m.keys.WriteTokens(header, m.cookie, tokens, lifetime, nil, http.DefaultMaxHeaderBytes); err != nil {
+		tb.Fatal(err)
+	}
+	return ApplicationCookie + "; " + cookie + "; " + cookieHeader(header)
 }
 
 // customHeaders are of claims for which the profile has no field.
@@ -163,5 +190,16 @@ func TestMeasuredHandlerLetsTheUserPassAndNobodyElse(t *testing.T) {
 		if seen := w.Header().Get("X-Seen"); test.passes && seen != User(1).UserID {
 			t.Errorf("%s: the application saw the user %q", test.what, seen)
 		}
+	}
+}
+
+// What is measured with the child's token is a request that has it.
+func TestMeasuredHandlerPassesTheChildsToken(t *testing.T) {
+	server := provision(t, "{\nadmin off\nauto_https off\npersist_config off\n}\nhttp://:80 {\n"+passingChildToken(4)+
+		"header >X-Seen {http.request.header.X-Auth0-Child-Access-Token}\nrespond 204\n}\n")
+	r, w := browserRequest(), httptest.NewRecorder()
+	r.Header.Set("Cookie", cookieWithTokens(t))
+	if server.ServeHTTP(w, r); w.Header().Get("X-Seen") != childToken() {
+		t.Errorf("%d, and the application saw %q", w.Code, w.Header().Get("X-Seen"))
 	}
 }
