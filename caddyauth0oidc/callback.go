@@ -85,13 +85,20 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query
 		return h.goOn(w, r, v, to, attemptOf(state), h.following(attemptOf(state)))
 	}
 	session.ClearTransaction(w.Header(), family, t.ID)
-	if err := h.checkIssuer(r.Context(), query); err != nil {
+	return h.takeLogin(w, r, v, query, *t, state, to)
+}
+
+// takeLogin redeems the answer to a login of this browser, for which it is the first one.
+func (h *Handler) takeLogin(
+	w http.ResponseWriter, r *http.Request, v *visit, answer map[string]string, t session.Transaction, state session.State, to destination,
+) error {
+	if err := h.checkIssuer(r.Context(), answer); err != nil {
 		return h.refuseLogin(w, r, v, to, h.failedLogin(err, to.returnTo))
 	}
-	if query["error"] != "" {
-		return h.refuseLogin(w, r, v, to, tenantRefusal(query["error"], to.returnTo))
+	if answer["error"] != "" {
+		return h.refuseLogin(w, r, v, to, tenantRefusal(answer["error"], to.returnTo))
 	}
-	got, err := h.redeem(r, query, *t, state.Connection)
+	got, err := h.redeem(r, answer, t, state.Connection)
 	if isSpent(err) && state.Attempt == 0 { // by another instance, or by time; once more will do
 		h.logger.Warn("the code was refused; it was used before, or is too old", zap.Error(err))
 		return h.goOn(w, r, v, to, attemptOf(state), session.Attempts{Count: 1, First: state.First})

@@ -79,15 +79,8 @@ func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, v *visit, l
 	if err != nil {
 		return h.refuse(w, r, h.notBegun(err, l.again()))
 	}
-	if l.form != nil {
-		err := h.keepForm(w.Header(), r, v, t, l.form)
-		switch {
-		case err != nil && l.retry != "": // the form was kept before, and reloading does not send it
-			h.dropForm(w, r, v)
-			return h.refuse(w, r, formLost(err))
-		case err != nil:
-			return h.refuse(w, r, h.formNotKept(r, err))
-		}
+	if refused := h.keepFormFor(w, r, v, t, l); refused != nil {
+		return h.refuse(w, r, *refused)
 	}
 	if r.Method != http.MethodHead { // a HEAD request has no browser behind it that would come back
 		if err := h.keys.Load().WriteTransaction(w.Header(), h.pendingCookie(o), t, v.cookies); err != nil {
@@ -100,6 +93,23 @@ func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, v *visit, l
 	}
 	redirect(w, location, status)
 	return nil
+}
+
+// keepFormFor keeps the form of a login in the browser, or says why that is refused.
+func (h *Handler) keepFormFor(w http.ResponseWriter, r *http.Request, v *visit, t session.Transaction, l login) *refusal {
+	if l.form == nil {
+		return nil
+	}
+	err := h.keepForm(w.Header(), r, v, t, l.form)
+	if err == nil {
+		return nil
+	}
+	f := h.formNotKept(r, err)
+	if l.retry != "" { // it was kept before, and reloading does not send it
+		h.dropForm(w, r, v)
+		f = formLost(err)
+	}
+	return &f
 }
 
 func (h *Handler) authorizeURL(r *http.Request, o origin, t session.Transaction, l login) (string, error) {
