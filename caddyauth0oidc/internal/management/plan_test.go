@@ -263,6 +263,9 @@ func TestPlanIsRefused(t *testing.T) {
 	for what, prepare := range map[string]func(*Desired, *Found){
 		"strategy oidc": func(d *Desired, f *Found) { f.Connection.Strategy = "samlp" },
 		"secret":        func(d *Desired, f *Found) { f.Connection, d.ChildSecret = nil, "" },
+		"another client id beside the former secret": func(d *Desired, f *Found) {
+			f.Connection.Options["client_id"], d.ChildSecret = "formerapp", ""
+		},
 	} {
 		d, f := desired(nil), complete()
 		prepare(&d, &f)

@@ -19,27 +19,35 @@ func (p *Plan) addConnection() error {
 	d, have := p.desired, p.found.Connection
 	s := Step{Tenant: tenantMaster, Object: objectConnection, Name: d.Connection}
 	switch {
-	case have == nil:
-		if p.secret() == "" && p.childAppID() != comes {
-			return &Refusal{
-				Why: "the secret of the child's application is not known",
-				Do: "give it with --child-client-secret-file or AUTH0_CHILD_CLIENT_SECRET, or give the child's token the scope " +
-					"read:client_keys",
-			}
-		}
-		s.create(d, p.childAppID())
-	case have.Strategy != d.Strategy:
+	case have != nil && have.Strategy != d.Strategy:
 		return &Refusal{
 			Why: fmt.Sprintf("a connection %s is there already, with the strategy %s", have.Name, have.Strategy),
 			Do: fmt.Sprintf("Auth0 does not let name and strategy be changed; choose another --connection, or delete that one, "+
 				"or take --strategy %s if it is the one that is meant", have.Strategy),
 		}
+	case p.lacksSecret():
+		return &Refusal{
+			Why: "the secret of the child's application is not known",
+			Do: "give it with --child-client-secret-file or AUTH0_CHILD_CLIENT_SECRET, or give the child's token the scope " +
+				"read:client_keys",
+		}
+	case have == nil:
+		s.create(d, p.childAppID())
 	default:
 		s.ID = have.ID
 		s.change(d, have.Options, p.childAppID(), p.secret())
 	}
 	p.Steps = append(p.Steps, s)
 	return nil
+}
+
+// lacksSecret tells whether the connection would get a client id without the secret that belongs to it.
+func (p *Plan) lacksSecret() bool {
+	id, have := p.childAppID(), p.found.Connection
+	if id == comes || p.secret() != "" {
+		return false
+	}
+	return have == nil || have.Options != nil && have.Options["client_id"] != id
 }
 
 // secret is that of the child's application: the operator's, or what the child's token may read.
