@@ -232,6 +232,31 @@ func TestConnectRestoresWhatItHadChanged(t *testing.T) {
 	}
 }
 
+// Options without a secret are those of a tenant that does not show it.
+func TestConnectRestoresAConnectionWhoseSecretIsNotShownWithTheNewOne(t *testing.T) {
+	w := newConnectWorld(t)
+	w.master.AddConnection(auth0sim.Connection{Name: "acme-child", Strategy: "oidc", Options: map[string]any{"client_id": "former"}})
+	var secret string
+	w.writes(func(n int, _ *http.Request) error {
+		switch n {
+		case 1:
+			secret = w.clients(w.child)[0]["client_secret"].(string)
+		case 4: // the connection is changed already
+			return errors.New("the line is cut")
+		}
+		return nil
+	})
+	code, report := w.connect(everything("--yes")...)
+	w.answered = nil
+	options := w.connections()[0]["options"].(map[string]any)
+	if code != exitRemains || options["client_id"] != "former" || options["client_secret"] != secret || len(options) != 2 {
+		t.Errorf("%d, the options are %v", code, options)
+	}
+	if len(report.Outcomes.Remains) != 1 || !strings.Contains(report.Outcomes.Remains[0], "the former one could not be read") {
+		t.Errorf("%+v", report)
+	}
+}
+
 func TestConnectSaysWhichTenantIsOutOfReach(t *testing.T) {
 	w := newConnectWorld(t)
 	w.answered = func(r *http.Request) error {

@@ -194,13 +194,16 @@ func (r *run) deleteConnection(ctx context.Context, id, clientID string) error {
 
 func (r *run) changeConnection(ctx context.Context, s Step) error {
 	id, secret := r.childCredentials()
-	options := maps.Clone(s.body)
+	options, before := maps.Clone(s.body), maps.Clone(s.before)
 	if options["client_id"] == comes {
 		options["client_id"], options[optionSecret] = id, secret
 	}
+	if s.lossy {
+		before[optionSecret] = secret // none at all would be refused, or kept as an empty one
+	}
 	return r.changed(r.master.updateOptions(ctx, s.ID, options), undo{
 		what: "restore " + s.describe() + idText(s.ID), lossy: s.lossy,
-		run: func(ctx context.Context) error { return r.master.updateOptions(ctx, s.ID, s.before) },
+		run: func(ctx context.Context) error { return r.master.updateOptions(ctx, s.ID, before) },
 	})
 }
 
@@ -241,7 +244,7 @@ func (r *run) takeBack(ctx context.Context) {
 		}
 		r.outcome.TakenBack = append(r.outcome.TakenBack, u.what)
 		if u.lossy {
-			r.outcome.Remains = append(r.outcome.Remains, "the connection keeps the new client_secret: the former one could not be read")
+			r.outcome.Remains = append(r.outcome.Remains, "write the client_secret that belongs to the connection's client_id into it: the former one could not be read, and it has the new one")
 		}
 	}
 }

@@ -58,7 +58,7 @@ type Step struct {
 
 	body   map[string]any // what is sent
 	before map[string]any // what takes it back
-	lossy  bool           // before has the new secret, because the former one cannot be read
+	lossy  bool           // before is to have the new secret, because the former one cannot be read
 }
 
 // Plan is what has to be done, in this order.

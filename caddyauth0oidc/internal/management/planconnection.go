@@ -97,8 +97,7 @@ func (s *Step) change(d Desired, have map[string]any, clientID, secret string) {
 	s.Action, s.body, s.before = Change, merged, have
 	if !readable {
 		s.Notes = append(s.Notes, lostSecret)
-		s.before = maps.Clone(have)
-		s.before[optionSecret], s.lossy = secret, true
+		s.lossy = true
 	}
 }
 
