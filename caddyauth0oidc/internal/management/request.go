@@ -98,9 +98,11 @@ func (o operation) withoutSecret(message string) string {
 	if secret == "" {
 		return message
 	}
+	cut := len(message) == maxMessage // in the middle of the secret, perhaps
 	message = strings.ReplaceAll(message, secret, secretShown)
-	for n := len(secret) - 1; n > 0 && len(message) == maxMessage; n-- { // messages are cut, and so may the secret be
-		message = strings.TrimSuffix(message, secret[:n])
+	for n := len(secret) - 1; n > 0 && cut; n-- {
+		rest := strings.TrimSuffix(message, secret[:n])
+		cut, message = rest == message, rest
 	}
 	return message
 }
