@@ -257,6 +257,24 @@ func TestConnectRestoresAConnectionWhoseSecretIsNotShownWithTheNewOne(t *testing
 	}
 }
 
+func TestConnectDeletesNoApplicationOfSomebodyElse(t *testing.T) {
+	w := newConnectWorld(t)
+	w.child.Configure(func(s *auth0sim.Settings) {
+		s.Intercept = func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPost || r.URL.Path != "/api/v2/clients" {
+				return false
+			}
+			w.child.AddApplication(auth0sim.Application{Name: "acme-child at master.auth0.test"})
+			rw.WriteHeader(http.StatusBadGateway)
+			return true
+		}
+	})
+	code, report := w.connect(everything("--yes")...)
+	if code != exitRemains || len(w.clients(w.child)) != 1 || !strings.Contains(strings.Join(report.Outcomes.Remains, ""), "somebody else's") {
+		t.Errorf("%d %+v, there is %v", code, report, w.clients(w.child))
+	}
+}
+
 func TestConnectSaysWhichTenantIsOutOfReach(t *testing.T) {
 	w := newConnectWorld(t)
 	w.answered = func(r *http.Request) error {

@@ -137,7 +137,8 @@ func (r *run) createApplication(ctx context.Context, s Step) error {
 	return nil
 }
 
-// deleteMade also finds an application whose creation was not answered; before, there was none of that name.
+// deleteMade also finds an application whose creation was not answered: before, there was none of that name, and what somebody
+// else may have made since does not have the description of those that are made here.
 func (t Tenant) deleteMade(ctx context.Context, id, name string) error {
 	if id != "" {
 		return t.deleteApplication(ctx, id)
@@ -149,7 +150,14 @@ func (t Tenant) deleteMade(ctx context.Context, id, name string) error {
 	if len(ids) > 1 {
 		return &Refusal{Why: "several applications have that name now", Do: "delete the one that is too many"}
 	}
-	return t.deleteApplication(ctx, ids[0])
+	a, err := t.application(ctx, ids[0])
+	if err != nil {
+		return err
+	}
+	if a.text("description") != description {
+		return &Refusal{Why: "an application of that name is there now, and it may be somebody else's", Do: "look at it in the dashboard"}
+	}
+	return t.deleteApplication(ctx, a.ID())
 }
 
 func (r *run) changeApplication(ctx context.Context, s Step) error {
