@@ -35,6 +35,9 @@ func (c *connect) prepare() error {
 	if err != nil {
 		return err
 	}
+	if base == childBase {
+		return errors.New("--master and --child are the same tenant")
+	}
 	loginBase := base
 	if c.customDomain != "" {
 		if loginBase, err = baseOf("--custom-domain", c.customDomain); err != nil {
