@@ -94,9 +94,17 @@ var (
 func (c *connect) run(ctx context.Context) (int, error) {
 	code, err := c.settle(ctx)
 	if reporting := c.write(code, err); reporting != nil && err == nil {
-		return exitFailed, reporting
+		return c.failedCode(), reporting
 	}
 	return code, err
+}
+
+// failedCode is for failures after which nothing is taken back.
+func (c *connect) failedCode() int {
+	if len(c.report.Outcomes.Done) > 0 {
+		return exitRemains
+	}
+	return exitFailed
 }
 
 // settle has the three parts of a run: what is wanted, what there is, and the changes.
@@ -208,7 +216,7 @@ func (c *connect) finish(plan *management.Plan, outcome management.Outcome) (int
 		c.report.Error = "The tenants are connected, but the file could not be written: " + err.Error() +
 			". Run the command again when it can."
 		c.report.Outcome = outcomeFailed
-		return exitFailed, err
+		return c.failedCode(), err
 	}
 	c.report.EnvFile, c.report.EnvFileChanged = c.envFile, changed
 	return exitDone, nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -254,6 +255,25 @@ func TestConnectRestoresAConnectionWhoseSecretIsNotShownWithTheNewOne(t *testing
 	}
 	if len(report.Outcomes.Remains) != 1 || !strings.Contains(report.Outcomes.Remains[0], "the former one could not be read") {
 		t.Errorf("%+v", report)
+	}
+}
+
+// A script has to know that something was changed.
+func TestConnectThatCannotWriteTheFileAfterItsChangesSaysThatTheyRemain(t *testing.T) {
+	w := newConnectWorld(t)
+	file := filepath.Join(t.TempDir(), "site.env")
+	w.writes(func(n int, _ *http.Request) error {
+		if n == 5 {
+			return os.Mkdir(file, 0o700)
+		}
+		return nil
+	})
+	code, report := w.connect(everything("--yes", "--env-file", file)...)
+	if code != exitRemains || report.ExitCode != code || report.Outcome != outcomeFailed || !strings.Contains(report.Error, "The tenants are connected, but") {
+		t.Errorf("%d %+v", code, report)
+	}
+	if code, report = w.connect(everything("--yes", "--env-file", filepath.Join(t.TempDir(), "site.env"))...); code != exitDone || !report.EnvFileChanged {
+		t.Errorf("again: %d %+v", code, report)
 	}
 }
 

@@ -41,7 +41,8 @@ Exit codes:
   1  failed; everything that was begun has been taken back
   2  the flags, the environment or a file are not as they should be
   3  nobody agreed to the plan
-  4  failed, and the messages list what could not be taken back`
+  4  failed, and the messages say what remains: changes that could not be taken back,
+     or all of them, because the tenants are connected and only what comes after failed`
 
 const connectExamples = `  # both applications exist; the child is set up by hand
   AUTH0_MANAGEMENT_TOKEN=... caddy auth0-oidc connect --master acme.eu.auth0.com --child acme-users.eu.auth0.com \

@@ -29,7 +29,16 @@ func checkEnvFile(path string) error {
 	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
 		return fmt.Errorf("--env-file: there is no folder %s", filepath.Dir(path))
 	}
-	return nil
+	f, err := createBeside(path)
+	if err != nil {
+		return fmt.Errorf("--env-file: %w", err)
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// createBeside makes the file that is to replace another, with the mode 0600.
+func createBeside(path string) (*os.File, error) {
+	return os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 }
 
 // readEnvFile gives the lines of the file, none if there is no file.
@@ -97,7 +106,7 @@ func setEnvLine(lines []string, set envLine) []string {
 
 // replaceFile writes a file beside and moves it over the other.
 func replaceFile(path, text string) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // which has the mode 0600
+	f, err := createBeside(path)
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,7 @@ func TestConnectRefusesWrongUsageBeforeItAsksATenant(t *testing.T) {
 		{"a strategy", "the strategy is oidc or auth0-oidc", []string{"--strategy", "samlp"}, nil},
 		{"one tenant", "the same tenant", []string{"--child", "master.auth0.test"}, nil},
 		{"one tenant with a custom domain", "the same tenant", []string{"--child", "master.auth0.test", "--custom-domain", "login.test"}, nil},
+		{"a folder that nothing can be written to", "--env-file: ", []string{"--env-file", "/proc/self/site.env"}, nil},
 		{"dry and yes", "do not go together", []string{"--dry-run", "--yes"}, nil},
 		{"no token", "there is no token for the master", nil, map[string]string{"AUTH0_MANAGEMENT_CLIENT_ID": "", "AUTH0_MANAGEMENT_CLIENT_SECRET": ""}},
 		{"half a token", "belong together", nil, map[string]string{"AUTH0_CHILD_MANAGEMENT_CLIENT_SECRET": ""}},
