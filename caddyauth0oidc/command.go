@@ -71,11 +71,22 @@ func waitFor(ctx context.Context, d time.Duration) error {
 // commandFunc runs a command until it ends or is interrupted. It returns an exit code, and an error whenever that is not 0.
 type commandFunc func(context.Context, surroundings) (int, error)
 
-// commandRun lets the first interrupt end the context, and a second one the process.
+// endings are the signals that end a command; a hangup only where nobody (as nohup does) has switched it off.
+func endings() []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
+}
+
+// commandRun lets the first interrupt end the context, and a second one the process. That nobody reads what it tells any more
+// ends nothing, as half of the changes would stay.
 func commandRun(run commandFunc) func(*cobra.Command, []string) error {
 	return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 		defer stop()
+		signal.Ignore(syscall.SIGPIPE)
 		s := processSurroundings()
 		told := context.AfterFunc(ctx, func() {
 			stop()

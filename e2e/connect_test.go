@@ -54,9 +54,9 @@ func TestConnectScriptEndsWithALogin(t *testing.T) {
 	}
 }
 
-// Ctrl-C in the middle, as a real process gets it: nothing is left of the run.
-func TestConnectThatIsInterruptedLeavesNothing(t *testing.T) {
-	t.Parallel()
+// connectCommand runs the command on two empty tenants.
+func connectCommand(t *testing.T) (cmd *exec.Cmd, master, child *auth0sim.Tenant) {
+	t.Helper()
 	network := auth0sim.NewNetwork()
 	network.Keys = sharedKeys
 	server := httptest.NewServer(network)
@@ -65,25 +65,41 @@ func TestConnectThatIsInterruptedLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	master, child := network.Tenant("http://master.localhost:"+port), network.Tenant("http://child.localhost:"+port)
+	master, child = network.Tenant("http://master.localhost:"+port), network.Tenant("http://child.localhost:"+port)
 	scopes := strings.Fields("create:connections read:connections update:connections delete:connections " +
 		"create:clients read:clients update:clients delete:clients read:client_keys")
 	m, c := master.AddManagementClient(scopes...), child.AddManagementClient(scopes...)
-	cmd := exec.CommandContext(t.Context(), caddyPath(t), "auth0-oidc", "connect", "--master", master.Domain(), "--child", child.Domain(),
+	cmd = exec.CommandContext(t.Context(), caddyPath(t), "auth0-oidc", "connect", "--master", master.Domain(), "--child", child.Domain(),
 		"--connection", "acme-child", "--app-url", "http://app.localhost", "--yes")
 	cmd.Env = []string{
 		"HOME=" + t.TempDir(), "AUTH0_MANAGEMENT_CLIENT_ID=" + m.ClientID, "AUTH0_MANAGEMENT_CLIENT_SECRET=" + m.ClientSecret,
 		"AUTH0_CHILD_MANAGEMENT_CLIENT_ID=" + c.ClientID, "AUTH0_CHILD_MANAGEMENT_CLIENT_SECRET=" + c.ClientSecret,
 	}
+	return cmd, master, child
+}
+
+// Ctrl-C, or the end of the terminal, in the middle, as a real process gets it: nothing is left of the run.
+func TestConnectThatIsInterruptedLeavesNothing(t *testing.T) {
+	t.Parallel()
+	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
+			testConnectInterruptedBy(t, signal)
+		})
+	}
+}
+
+func testConnectInterruptedBy(t *testing.T, signal os.Signal) {
+	cmd, master, child := connectCommand(t)
 	told := &awaited{text: new(strings.Builder), part: "interrupted", seen: make(chan struct{})}
 	var removed atomic.Int32
 	count := func(_ http.ResponseWriter, r *http.Request) bool {
 		switch {
 		case r.Method == http.MethodPost && r.URL.Path == "/api/v2/connections":
-			_ = cmd.Process.Signal(os.Interrupt)
+			_ = cmd.Process.Signal(signal)
 			select { // the answer comes after the signal
 			case <-told.seen:
-			case <-r.Context().Done():
+			case <-time.After(10 * time.Second):
 			}
 		case r.Method == http.MethodDelete:
 			removed.Add(1)
@@ -94,11 +110,29 @@ func TestConnectThatIsInterruptedLeavesNothing(t *testing.T) {
 		tenant.Configure(func(s *auth0sim.Settings) { s.Intercept = count })
 	}
 	cmd.Stderr = told
-	err = cmd.Run()
+	err := cmd.Run()
 	out := told.text.String()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 1 || removed.Load() != 3 || !strings.Contains(string(out), "taking back") {
 		t.Errorf("%v, %d removed:\n%s", err, removed.Load(), out)
+	}
+}
+
+// Whoever read what is told has gone, as behind `| head`.
+func TestConnectThatNobodyListensToGoesOn(t *testing.T) {
+	t.Parallel()
+	cmd, _, _ := connectCommand(t)
+	read, write, err := os.Pipe()
+	if err == nil {
+		err = read.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, write
+	if err := errors.Join(cmd.Run(), write.Close()); err != nil || !strings.Contains(out.String(), "Done: 4 changes.") {
+		t.Errorf("%v:\n%s", err, out.String())
 	}
 }
 
