@@ -33,6 +33,7 @@ func init() {
 		Short: "Sets up Auth0 tenants for the directive auth0_oidc",
 		Long:  "The commands of the directive auth0_oidc, for what is done beside a running server.",
 		CobraFunc: func(root *cobra.Command) {
+			root.RunE = unknownCommand
 			root.AddCommand(newConnectCommand(new(connectFlags)))
 		},
 	})
@@ -100,4 +101,19 @@ func commandRun(run commandFunc) func(*cobra.Command, []string) error {
 // commandUsage makes the exit code of a wrong flag that of every wrong usage.
 func commandUsage(c *cobra.Command, err error) error {
 	return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return exitUsage, err })(c, nil)
+}
+
+// unknownCommand makes a mistyped command a wrong usage; cobra only shows the help, and succeeds.
+func unknownCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return c.Help()
+	}
+	return commandUsage(c, fmt.Errorf("there is no command %q; see --help", args[0]))
+}
+
+func noArguments(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return commandUsage(c, fmt.Errorf("%q belongs to no flag; see --help", args[0]))
 }

@@ -29,7 +29,7 @@ type connectFlags struct {
 // newConnectCommand makes the command, which fills the flags.
 func newConnectCommand(f *connectFlags) *cobra.Command {
 	c := &cobra.Command{
-		Use: "connect --master <domain> --child <domain> --connection <name> (--client-id <id> | --app-url <url>)", Args: cobra.NoArgs,
+		Use: "connect --master <domain> --child <domain> --connection <name> (--client-id <id> | --app-url <url>)", Args: noArguments,
 		Short: "Sets up the connection to the child tenant, and the applications of both, through the Management API",
 		Long:  connectHelp, Example: connectExamples,
 		RunE: commandRun(func(ctx context.Context, s surroundings) (int, error) {

@@ -136,6 +136,17 @@ func TestConnectThatNobodyListensToGoesOn(t *testing.T) {
 	}
 }
 
+func TestConnectWithWrongWordsEndsWith2(t *testing.T) {
+	t.Parallel()
+	for _, words := range [][]string{{"conect"}, {"connect", "extra"}, {"connect", "--no-such-flag"}} {
+		var exit *exec.ExitError
+		err := exec.CommandContext(t.Context(), caddyPath(t), append([]string{"auth0-oidc"}, words...)...).Run()
+		if !errors.As(err, &exit) || exit.ExitCode() != 2 {
+			t.Errorf("%q: %v", words, err)
+		}
+	}
+}
+
 // awaited is an output that tells when a text has come.
 type awaited struct {
 	text *strings.Builder
