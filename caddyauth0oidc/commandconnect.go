@@ -55,7 +55,8 @@ func newConnectCommand(f *connectFlags) *cobra.Command {
 	flags.StringVar(&f.tokenFile, "token-file", "", "`file` with a token for the master's Management API")
 	flags.StringVar(&f.childTokenFile, "child-token-file", "", "`file` with a token for the child's Management API")
 	flags.StringVar(&f.childSecretFile, "child-client-secret-file", "", "`file` with the client secret of the child's application")
-	flags.StringVar(&f.envFile, "env-file", "", "`file` to write the site's settings to; other lines in it are kept")
+	flags.StringVar(&f.envFile, "env-file", "", "`file` to write the site's settings to; other lines in it, its mode and its "+
+		"owner are kept, and a new one is for its owner alone")
 	flags.BoolVar(&f.rotateSecret, "rotate-secret", false, "write the child's client secret also where the stored one cannot be compared")
 	flags.BoolVarP(&f.yes, "yes", "y", false, "do not ask")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "show the plan and end")
@@ -211,14 +212,17 @@ func (c *connect) finish(plan *management.Plan, outcome management.Outcome) (int
 	if c.envFile == "" || c.dryRun {
 		return exitDone, nil
 	}
-	changed, err := writeEnvFile(c.envFile, c.environment(outcome))
+	written, err := writeEnvFile(c.envFile, c.environment(outcome))
 	if err != nil {
 		c.report.Error = "The tenants are connected, but the file could not be written: " + err.Error() +
 			". Run the command again when it can."
 		c.report.Outcome = outcomeFailed
 		return c.failedCode(), err
 	}
-	c.report.EnvFile, c.report.EnvFileChanged = c.envFile, changed
+	if written.warning != "" {
+		c.warn(written.warning)
+	}
+	c.report.EnvFile, c.report.EnvFileChanged = c.envFile, written.changed
 	return exitDone, nil
 }
 

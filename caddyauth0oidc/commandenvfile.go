@@ -15,8 +15,20 @@ type envLine struct{ name, value string }
 // maxEnvFile limits the file that is merged with.
 const maxEnvFile = 1 << 20
 
-// envFileMode keeps the client secret to the owner.
-const envFileMode = 0o600
+const (
+	// envFileMode keeps the client secret of a new file to the owner.
+	envFileMode = 0o600
+
+	// groupBits are the bits of a mode that are for a file's group, and everybodyReads the one that lets all others read it.
+	groupBits      = 0o070
+	everybodyReads = 0o004
+)
+
+// writtenEnvFile is what came of the writing of a file.
+type writtenEnvFile struct {
+	changed bool
+	warning string // for the operator, about who can read it; empty if there is none
+}
 
 // checkEnvFile finds out before anything is changed whether the file can be written.
 func checkEnvFile(path string) error {
@@ -63,10 +75,10 @@ func readEnvFile(path string) ([]string, error) {
 
 // writeEnvFile sets the lines that have a value, keeps all others, and tells whether that changed anything. The file is
 // replaced as a whole, so that nobody ever reads half of it.
-func writeEnvFile(path string, lines []envLine) (changed bool, err error) {
+func writeEnvFile(path string, lines []envLine) (writtenEnvFile, error) {
 	have, err := readEnvFile(path)
 	if err != nil {
-		return false, err
+		return writtenEnvFile{}, err
 	}
 	merged := have
 	for _, line := range lines {
@@ -74,15 +86,16 @@ func writeEnvFile(path string, lines []envLine) (changed bool, err error) {
 			continue
 		}
 		if strings.ContainsAny(line.value, "#\"'\\ \t\r\n") {
-			return false, fmt.Errorf("the value of %s cannot be written to such a file", line.name)
+			return writtenEnvFile{}, fmt.Errorf("the value of %s cannot be written to such a file", line.name)
 		}
 		merged = setEnvLine(merged, line)
 	}
 	text := strings.Join(merged, "\n") + "\n"
-	if info, err := os.Stat(path); err == nil && info.Mode().Perm() == envFileMode && text == strings.Join(have, "\n")+"\n" {
-		return false, nil
+	if _, err := os.Stat(path); err == nil && text == strings.Join(have, "\n")+"\n" {
+		return writtenEnvFile{}, nil
 	}
-	return true, replaceFile(path, text)
+	warning, err := replaceFile(path, text)
+	return writtenEnvFile{changed: true, warning: warning}, err
 }
 
 // setEnvLine replaces the first line of that name and drops further ones, the last of which would count.
@@ -104,11 +117,12 @@ func setEnvLine(lines []string, set envLine) []string {
 	return merged
 }
 
-// replaceFile writes a file beside and moves it over the other.
-func replaceFile(path, text string) (err error) {
+// replaceFile writes a file beside and moves it over the other, whose mode, owner and group it keeps as far as it may: whoever
+// runs Caddy goes on to read it. The warning says what it could not keep.
+func replaceFile(path, text string) (warning string, err error) {
 	f, err := createBeside(path)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer func() {
 		if err != nil {
@@ -117,7 +131,7 @@ func replaceFile(path, text string) (err error) {
 	}()
 	_, err = f.WriteString(text)
 	if err == nil {
-		err = f.Chmod(envFileMode)
+		warning, err = keepAccess(f, path)
 	}
 	if err == nil {
 		err = f.Sync()
@@ -128,5 +142,32 @@ func replaceFile(path, text string) (err error) {
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}
-	return err
+	return warning, err
+}
+
+// keepAccess lets the same read a file as the one that it replaces. The mode comes last, so that nobody else ever can.
+func keepAccess(f *os.File, path string) (warning string, err error) {
+	was, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", f.Chmod(envFileMode)
+	}
+	if err != nil {
+		return "", err
+	}
+	both, group := keepOwner(f, was)
+	mode, warning := modeKept(path, was.Mode().Perm(), both, group)
+	return warning, f.Chmod(mode)
+}
+
+// modeKept is a former mode, without what would be given to another group than before.
+func modeKept(path string, mode fs.FileMode, both, group bool) (fs.FileMode, string) {
+	switch {
+	case !group:
+		return mode &^ groupBits, path + " has another owner and group than before, and is closed to the group: see to it that Caddy can read it"
+	case !both:
+		return mode, path + " has another owner than before: see to it that Caddy can read it"
+	case mode&everybodyReads != 0:
+		return mode, path + " has a secret in it and can be read by everybody: chmod o= it"
+	}
+	return mode, ""
 }

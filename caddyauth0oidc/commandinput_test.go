@@ -123,15 +123,15 @@ func TestEnvFileKeepsOtherLines(t *testing.T) {
 	}
 	lines := []envLine{{"AUTH0_DOMAIN", "acme.eu.auth0.com"}, {"AUTH0_CLIENT_SECRET", ""}, {"APP_BASE_URL", "https://app.test"}}
 	for _, want := range []bool{true, false} {
-		if changed, err := writeEnvFile(path, lines); err != nil || changed != want {
-			t.Errorf("changed: %t %v", changed, err)
+		if written, err := writeEnvFile(path, lines); err != nil || written.changed != want {
+			t.Errorf("%+v %v", written, err)
 		}
 	}
 	text, _ := os.ReadFile(path)
 	if want := "# of the operator\nOTHER=1\nAUTH0_DOMAIN=acme.eu.auth0.com\nAUTH0_DOMAINS=\"a b\"\nAPP_BASE_URL=https://app.test\n"; string(text) != want {
 		t.Errorf("the file is\n%s", text)
 	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o644 {
 		t.Errorf("%v %v", info, err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".*")); len(left) != 0 {
