@@ -152,11 +152,15 @@ const maxMessage = 300
 func messageOf(err error) string { return printable(err.Error()) }
 
 func printable(text string) string {
-	text = strings.Map(func(r rune) rune {
+	text = onlyPrintable(text)
+	return text[:min(len(text), maxMessage)]
+}
+
+func onlyPrintable(text string) string {
+	return strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
 			return -1
 		}
 		return r
 	}, text)
-	return text[:min(len(text), maxMessage)]
 }

@@ -166,12 +166,23 @@ func (b *bearer) grant(ctx context.Context) (token string, lifetime time.Duratio
 	case response.StatusCode != http.StatusOK:
 		return "", 0, &Error{
 			Doing: gettingToken, Status: response.StatusCode, RetryAfter: b.retryAfter(response.Header),
-			Message: printable(strings.TrimSpace(answer.Code + " " + answer.Description)),
+			Message: redacted(strings.TrimSpace(answer.Code+" "+answer.Description), b.config.ClientSecret),
 		}
 	case unreadable != nil || answer.AccessToken == "" || strings.ContainsAny(answer.AccessToken, " \r\n"):
 		return "", 0, &Error{Doing: gettingToken, Status: response.StatusCode, Err: errUnreadable}
 	}
 	return answer.AccessToken, time.Duration(min(max(answer.ExpiresIn, 0), 30*24*3600)) * time.Second, nil
+}
+
+// redacted takes a secret out of a text, also as it is in a form, before the text is cut.
+func redacted(text, secret string) string {
+	text = onlyPrintable(text)
+	for _, form := range []string{onlyPrintable(secret), url.QueryEscape(secret)} {
+		if form != "" {
+			text = strings.ReplaceAll(text, form, secretShown)
+		}
+	}
+	return printable(text)
 }
 
 // retryAfter reads Retry-After in seconds, or Auth0's X-RateLimit-Reset.
