@@ -23,7 +23,8 @@ Tokens and secrets are read from files or the environment, and never printed:
   child    AUTH0_CHILD_MANAGEMENT_TOKEN, or AUTH0_CHILD_MANAGEMENT_CLIENT_ID and
            AUTH0_CHILD_MANAGEMENT_CLIENT_SECRET; or --child-token-file
   secret   AUTH0_CHILD_CLIENT_SECRET, or --child-client-secret-file, of the child's
-           application; not needed if the child's token has read:client_keys
+           application; not needed if the child's token has read:client_keys, and
+           refused if it is not the secret that this token reads
 
 Scopes for the master: create:, read:, update: and delete:connections,
 read:connections_options and update:connections_options; create:, read:, update: and

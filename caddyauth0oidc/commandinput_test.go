@@ -102,6 +102,21 @@ func TestConnectSetsUpApplicationsThatExist(t *testing.T) {
 	}
 }
 
+func TestConnectRefusesAStaleSecretOfTheChild(t *testing.T) {
+	w := newConnectWorld(t)
+	child := w.child.AddApplication(auth0sim.Application{Name: "Child"})
+	w.env["AUTH0_CHILD_CLIENT_SECRET"] = "stale-" + child.ClientSecret
+	flags := everything("--child-client-id", child.ClientID, "--yes")
+	code, report := w.connect(flags...)
+	if code != exitFailed || !strings.Contains(report.Error, "Correct AUTH0_CHILD_CLIENT_SECRET") || len(w.connections()) != 0 {
+		t.Errorf("%d %+v", code, report)
+	}
+	w.env["AUTH0_CHILD_CLIENT_SECRET"] = child.ClientSecret
+	if code, report = w.connect(flags...); code != exitDone {
+		t.Errorf("%d %+v", code, report)
+	}
+}
+
 func TestConnectWithoutOptionsScopesChangesNothingAndSaysSo(t *testing.T) {
 	w := newConnectWorld(t)
 	w.connect(everything("--yes")...)

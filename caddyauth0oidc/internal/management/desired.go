@@ -35,7 +35,8 @@ type Desired struct {
 	App, ChildApp DesiredApplication
 	// AppURL is the site's origin without a slash at its end; empty leaves its addresses unchecked.
 	AppURL string
-	// ChildSecret is the secret of ChildApp; empty takes it from the child if the token there may read it.
+	// ChildSecret is the secret of ChildApp; empty takes it from the child if the token there may read it. One that differs
+	// from what the child shows is refused.
 	ChildSecret string
 	// RotateSecret writes the secret into the connection also where the stored one cannot be compared.
 	RotateSecret bool

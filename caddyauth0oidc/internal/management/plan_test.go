@@ -263,6 +263,10 @@ func TestPlanIsRefused(t *testing.T) {
 	for what, prepare := range map[string]func(*Desired, *Found){
 		"strategy oidc": func(d *Desired, f *Found) { f.Connection.Strategy = "samlp" },
 		"secret":        func(d *Desired, f *Found) { f.Connection, d.ChildSecret = nil, "" },
+		"not the one that the child shows": func(d *Desired, f *Found) {
+			d.ChildSecret = givenSecret
+			f.ChildApp.Application["client_secret"] = storedSecret
+		},
 		"another client id beside the former secret": func(d *Desired, f *Found) {
 			f.Connection.Options["client_id"], d.ChildSecret = "formerapp", ""
 		},

@@ -25,6 +25,12 @@ func (p *Plan) addConnection() error {
 			Do: fmt.Sprintf("Auth0 does not let name and strategy be changed; choose another --connection, or delete that one, "+
 				"or take --strategy %s if it is the one that is meant", have.Strategy),
 		}
+	case p.staleSecret():
+		return &Refusal{
+			Why: "the secret that was given for the child's application is not the one that the child shows for it",
+			Do: "correct AUTH0_CHILD_CLIENT_SECRET or the file of --child-client-secret-file, or leave it out: the child's token " +
+				"can read the secret",
+		}
 	case p.lacksSecret():
 		return &Refusal{
 			Why: "the secret of the child's application is not known",
@@ -39,6 +45,12 @@ func (p *Plan) addConnection() error {
 	}
 	p.Steps = append(p.Steps, s)
 	return nil
+}
+
+// staleSecret tells whether a secret was given with which no login could work, as after a rotation.
+func (p *Plan) staleSecret() bool {
+	shown := p.found.ChildApp.Application.Secret()
+	return p.desired.ChildSecret != "" && shown != "" && p.desired.ChildSecret != shown
 }
 
 // lacksSecret tells whether the connection would get a client id without the secret that belongs to it.
