@@ -123,7 +123,7 @@ func (c *connect) settle(ctx context.Context) (int, error) {
 	if err != nil {
 		return c.fail(err)
 	}
-	c.report.Plan = plan
+	c.report.Plan, c.report.ByHand = plan, plan.ByHand()
 	c.show(plan)
 	outcome := management.Outcome{}
 	if plan.Pending() > 0 {

@@ -303,6 +303,24 @@ func TestConnectDoesNotActOnAPlanThatIsOld(t *testing.T) {
 	}
 }
 
+func TestConnectTellsAScriptWhatIsLeftByHand(t *testing.T) {
+	w := newConnectWorld(t)
+	flags := []string{"--master", "master.auth0.test", "--child", "child.auth0.test", "--connection", "acme-child", "--app-url", connectSite, "--json"}
+	for i, want := range []int{1, 1, 0} { // a dry run, the run, and one that finds the application
+		mode := "--yes"
+		if i == 0 {
+			mode = "--dry-run"
+		}
+		code, _ := w.connect(append(flags, mode)...)
+		var report struct {
+			ByHand []string `json:"by_hand"`
+		}
+		if err := json.Unmarshal(w.out.Bytes(), &report); err != nil || code != exitDone || len(report.ByHand) != want {
+			t.Errorf("run %d: %d %v %+v", i, code, err, report)
+		}
+	}
+}
+
 func TestConnectWritesOneObjectAsJSON(t *testing.T) {
 	w := newConnectWorld(t)
 	for i, outcome := range []string{outcomeDone, outcomeNothing} {

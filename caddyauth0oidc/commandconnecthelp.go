@@ -37,8 +37,13 @@ user profile, a migration of the child tenant that newer tenants do not have and
 no API switches on. Take the default, oidc, for anything new. The strategy is a part
 of the users' ids, so that a connection cannot move from one to the other.
 
+What the command can neither do nor see is left to you: it is listed after the outcome
+as "by hand", and is the list "by_hand" of the JSON object, which is not there if
+nothing is left. The exit code is 0 all the same, because what cannot be seen stays
+listed after it has been done.
+
 Exit codes:
-  0  done, or nothing to do
+  0  done, or nothing to do; by_hand may name what is left to you
   1  failed; everything that was begun has been taken back
   2  the flags, the environment or a file are not as they should be
   3  nobody agreed to the plan

@@ -74,6 +74,10 @@ func TestConnectReadsSecretsFromFilesAndWarnsOfOpenOnes(t *testing.T) {
 	if code != exitDone || len(report.Warnings) != 1 || !strings.Contains(report.Warnings[0], "can be read by others") {
 		t.Errorf("%d %+v", code, report)
 	}
+	if len(report.ByHand) != 1 || !strings.Contains(w.out.String(), "Done: 3 changes.\n\nThis is left to you") ||
+		!strings.Contains(w.out.String(), "by hand: "+report.ByHand[0]) {
+		t.Errorf("%q is not told:\n%s", report.ByHand, w.out.String())
+	}
 	if !strings.Contains(w.out.String(), "by hand  child: application") || !strings.Contains(w.out.String(), "https://master.auth0.test/login/callback") {
 		t.Errorf("what is left to do is not told:\n%s", w.out.String())
 	}
@@ -171,7 +175,7 @@ func TestCommandIsRegisteredWithItsHelp(t *testing.T) {
 	if err := root.Execute(); err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{"Examples:", "--rotate-secret", "AUTH0_CHILD_MANAGEMENT_TOKEN", "Exit codes:", "August 2019"} {
+	for _, part := range []string{"Examples:", "--rotate-secret", "AUTH0_CHILD_MANAGEMENT_TOKEN", "Exit codes:", "August 2019", "by_hand"} {
 		if !strings.Contains(help.String(), part) {
 			t.Errorf("the help has no %q", part)
 		}

@@ -18,6 +18,8 @@ type connectReport struct {
 	Plan *management.Plan `json:"plan,omitempty"`
 	// Outcomes are the changes.
 	Outcomes management.Outcome `json:"changes"`
+	// ByHand is what is left to the operator, whatever the outcome is.
+	ByHand []string `json:"by_hand,omitempty"`
 	// Caddyfile is a site block, and EnvFile the file with what it refers to.
 	Caddyfile      string   `json:"caddyfile,omitempty"`
 	EnvFile        string   `json:"env_file,omitempty"`
@@ -53,15 +55,16 @@ func (r *connectReport) summary(out io.Writer) error {
 	switch r.Outcome {
 	case outcomeNothing:
 		b.WriteString("\nNothing to do: everything that can be seen is as it shall be.\n")
-		if r.Plan.ByHand() > 0 {
+		if len(r.ByHand) > 0 {
 			b.Reset()
-			b.WriteString("\nNothing was changed. What is marked \"by hand\" is left to you.\n")
+			b.WriteString("\nNothing was changed.\n")
 		}
 	case outcomeDone:
 		fmt.Fprintf(&b, "\nDone: %d changes.\n", len(r.Outcomes.Done))
 	case outcomeDryRun:
 		b.WriteString("\nNothing was changed, because this was --dry-run.\n")
 	}
+	r.writeByHand(&b)
 	if r.Caddyfile != "" {
 		fmt.Fprintf(&b, "\nFor the Caddyfile:\n\n%s\n", r.Caddyfile)
 	}
@@ -73,6 +76,17 @@ func (r *connectReport) summary(out io.Writer) error {
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// writeByHand comes right after the outcome, because logins may not work before it is done.
+func (r *connectReport) writeByHand(b *strings.Builder) {
+	if len(r.ByHand) == 0 || r.Outcome == outcomeFailed {
+		return
+	}
+	b.WriteString("\nThis is left to you; a login may not work without it:\n")
+	for _, line := range r.ByHand {
+		fmt.Fprintf(b, "  by hand: %s\n", visible(line))
+	}
 }
 
 // actionShown is how the plan names its actions.

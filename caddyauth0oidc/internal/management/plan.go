@@ -3,6 +3,7 @@ package management
 import (
 	"reflect"
 	"slices"
+	"strings"
 )
 
 // Action is what a step does.
@@ -56,6 +57,7 @@ type Step struct {
 	// Notes are for the operator.
 	Notes []string `json:"notes,omitempty"`
 
+	byHand []string       // what the operator has to set although the step changes nothing there
 	body   map[string]any // what is sent
 	before map[string]any // what takes it back
 	lossy  bool           // before is to have the new secret, because the former one cannot be read
@@ -67,6 +69,7 @@ type Plan struct {
 	// Notes are what the operator has to know about the whole.
 	Notes []string `json:"notes,omitempty"`
 
+	byHand  []string
 	desired Desired
 	found   Found
 }
@@ -87,8 +90,26 @@ func NewPlan(d Desired, f Found) (*Plan, error) {
 // Pending is how many steps change something.
 func (p *Plan) Pending() int { return p.count(Create, Change, Enable) }
 
-// ByHand is how many steps are left to the operator.
-func (p *Plan) ByHand() int { return p.count(Manual) }
+// ByHand is what is left to the operator, in words; nil if that is nothing.
+func (p *Plan) ByHand() []string {
+	var left []string
+	for _, s := range p.Steps {
+		if s.Action == Manual {
+			left = append(left, "see to "+s.describe()+": "+strings.Join(s.settings(), ", "))
+		}
+		left = append(left, s.byHand...)
+	}
+	return append(left, p.byHand...)
+}
+
+// settings are the names of what differs.
+func (s Step) settings() []string {
+	var names []string
+	for _, d := range s.Differences {
+		names = append(names, d.Setting)
+	}
+	return names
+}
 
 func (p *Plan) count(actions ...Action) (n int) {
 	for _, s := range p.Steps {
@@ -151,5 +172,6 @@ func (p *Plan) addNotes() {
 	if len(p.desired.ChildConnections) == 0 && p.found.ChildApp.Unknown == "" && p.found.ChildApp.Application == nil {
 		p.Notes = append(p.Notes, "The child's application is new: enable the connections of its users for it in the child, "+
 			"or name them with --child-connection.")
+		p.byHand = append(p.byHand, "enable the connections of the child's users for its new application")
 	}
 }

@@ -53,7 +53,7 @@ func decoded[T any](value any) (result T) {
 
 func TestPlanOfWhatIsCompleteKeepsEverything(t *testing.T) {
 	p, err := NewPlan(desired(nil), complete())
-	if err != nil || p.Pending() != 0 || p.ByHand() != 0 || len(p.Steps) != 4 {
+	if err != nil || p.Pending() != 0 || p.ByHand() != nil || len(p.Steps) != 4 {
 		t.Errorf("%v %+v", err, p)
 	}
 }
@@ -205,6 +205,28 @@ func assertNoSecrets(t *testing.T, p *Plan) {
 	text, err := json.Marshal(p)
 	if err != nil || strings.Contains(string(text), storedSecret) || strings.Contains(string(text), givenSecret) {
 		t.Errorf("%v, or a secret, in %s", err, text)
+	}
+}
+
+func TestPlanSaysWhatIsLeftToTheOperator(t *testing.T) {
+	for want, found := range map[string]func(*Found){
+		"see to the application childapp of the child: callbacks, grant_types, jwt_configuration.alg": func(f *Found) {
+			f.ChildApp = FoundApplication{Unknown: "there is no token for the child"}
+		},
+		"set the token endpoint authentication method of the application app of the master to Post": func(f *Found) {
+			f.App.Application["token_endpoint_auth_method"] = "none"
+		},
+		"enable the connections of the child's users for its new application": func(f *Found) { f.ChildApp = FoundApplication{} },
+	} {
+		f := complete()
+		found(&f)
+		p, err := NewPlan(desired(func(d *Desired) { d.ChildApp.Name = "childapp" }), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if left := p.ByHand(); !slices.Equal(left, []string{want}) {
+			t.Errorf("%q, want %q", left, want)
+		}
 	}
 }
 

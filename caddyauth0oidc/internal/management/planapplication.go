@@ -66,6 +66,7 @@ func applicationStep(tenant string, d DesiredApplication, f FoundApplication, wa
 	if method := have.text("token_endpoint_auth_method"); method == "none" {
 		s.Notes = append(s.Notes, "Its token endpoint authentication method is none: set it to Post in the dashboard, "+
 			"or choose an application that is a regular web application.")
+		s.byHand = append(s.byHand, "set the token endpoint authentication method of the "+s.Object+" "+s.Name+" of the "+s.Tenant+" to Post")
 	}
 	return s
 }
