@@ -233,6 +233,29 @@ func TestConnectRestoresWhatItHadChanged(t *testing.T) {
 	}
 }
 
+func TestConnectTakesOnlyItsOwnBackFromAnApplication(t *testing.T) {
+	w := newConnectWorld(t)
+	app := w.master.AddApplication(auth0sim.Application{Name: "Old", SigningAlg: "HS256", Legacy: true, Callbacks: []string{"https://kept.test/"}})
+	before := w.clients(w.master)[0]
+	w.writes(func(n int, _ *http.Request) error {
+		if n == 3 { // the applications are changed, the connection is being made
+			w.master.UpdateApplication(app.ClientID, func(a *auth0sim.Application) { a.Callbacks = append(a.Callbacks, "https://new.test/") })
+			return errors.New("the line is cut")
+		}
+		return nil
+	})
+	code, report := w.connect(everything("--client-id", app.ClientID, "--yes")...)
+	w.answered = nil
+	after := w.clients(w.master)[0]
+	if callbacks := fmt.Sprint(after["callbacks"]); callbacks != "[https://kept.test/ https://new.test/]" {
+		t.Errorf("the callbacks are %s", callbacks)
+	}
+	after["callbacks"] = before["callbacks"]
+	if code != exitFailed || len(report.Outcomes.Remains) != 0 || !reflect.DeepEqual(before, after) {
+		t.Errorf("%d %+v\nbefore %v\nafter  %v", code, report, before, after)
+	}
+}
+
 // Options without a secret are those of a tenant that does not show it.
 func TestConnectRestoresAConnectionWhoseSecretIsNotShownWithTheNewOne(t *testing.T) {
 	w := newConnectWorld(t)

@@ -164,7 +164,7 @@ func (r *run) changeApplication(ctx context.Context, s Step) error {
 	t := r.tenant(s)
 	return r.changed(t.updateApplication(ctx, s.ID, s.body), undo{
 		what: "restore " + s.describe() + idText(s.ID),
-		run:  func(ctx context.Context) error { return t.updateApplication(ctx, s.ID, s.before) },
+		run:  func(ctx context.Context) error { return t.restoreApplication(ctx, s) },
 	})
 }
 

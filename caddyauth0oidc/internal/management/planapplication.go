@@ -81,14 +81,14 @@ func (want requirement) body(have Application) map[string]any {
 			body[name] = union(list, entries)
 		}
 	}
-	signing, _ := have["jwt_configuration"].(map[string]any)
+	signing, _ := have[memberSigning].(map[string]any)
 	if signing["alg"] != signingAlg {
 		signing = maps.Clone(signing)
 		if signing == nil {
 			signing = map[string]any{}
 		}
 		signing["alg"] = signingAlg
-		body["jwt_configuration"] = signing
+		body[memberSigning] = signing
 	}
 	if want.conformant != nil && have["oidc_conformant"] != *want.conformant {
 		body["oidc_conformant"] = *want.conformant
@@ -96,18 +96,16 @@ func (want requirement) body(have Application) map[string]any {
 	return body
 }
 
-// compare lists the differences, and what takes them back. Members that were not there become empty lists.
+// compare lists the differences, and keeps what was there. Members that were not are absent from it.
 func (s *Step) compare(have Application) {
 	s.before = map[string]any{}
 	for _, name := range slices.Sorted(maps.Keys(s.body)) {
 		from := have[name]
-		if _, list := s.body[name].([]any); list && from == nil {
-			s.before[name] = []any{}
-		} else if from != nil {
+		if from != nil {
 			s.before[name] = from
 		}
 		difference := Difference{Setting: name, From: from, To: s.body[name]}
-		if name == "jwt_configuration" {
+		if name == memberSigning {
 			signing, _ := from.(map[string]any)
 			difference = Difference{Setting: name + ".alg", From: signing["alg"], To: signingAlg}
 		}
