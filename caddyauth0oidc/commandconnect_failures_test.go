@@ -256,10 +256,13 @@ func TestConnectTakesOnlyItsOwnBackFromAnApplication(t *testing.T) {
 	}
 }
 
-// Options without a secret are those of a tenant that does not show it.
 func TestConnectRestoresAConnectionWhoseSecretIsNotShownWithTheNewOne(t *testing.T) {
 	w := newConnectWorld(t)
-	w.master.AddConnection(auth0sim.Connection{Name: "acme-child", Strategy: "oidc", Options: map[string]any{"client_id": "former"}})
+	w.master.HideConnectionOptions, w.master.HideConnectionSecrets = false, true
+	w.grant(without(connectMasterScopes, "read:connections_options", "update:connections_options"), connectChildScopes)
+	w.master.AddConnection(auth0sim.Connection{Name: "acme-child", Strategy: "oidc", Options: map[string]any{
+		"client_id": "former", "client_secret": "secret of the former", "issuer": "https://former.test/",
+	}})
 	var secret string
 	w.writes(func(n int, _ *http.Request) error {
 		switch n {
@@ -273,7 +276,7 @@ func TestConnectRestoresAConnectionWhoseSecretIsNotShownWithTheNewOne(t *testing
 	code, report := w.connect(everything("--yes")...)
 	w.answered = nil
 	options := w.connections()[0]["options"].(map[string]any)
-	if code != exitRemains || options["client_id"] != "former" || options["client_secret"] != secret || len(options) != 2 {
+	if code != exitRemains || options["client_id"] != "former" || options["client_secret"] != secret || len(options) != 3 {
 		t.Errorf("%d, the options are %v", code, options)
 	}
 	if len(report.Outcomes.Remains) != 1 || !strings.Contains(report.Outcomes.Remains[0], "the former one could not be read") {

@@ -110,6 +110,15 @@ func readBody(r *http.Request, known ...string) (map[string]any, *managementErro
 	return body, nil
 }
 
+// readChange decodes the body of an update, which has to say something.
+func readChange(r *http.Request, known ...string) (map[string]any, *managementError) {
+	body, problem := readBody(r, known...)
+	if problem == nil && len(body) == 0 {
+		problem = invalidBody("'Too few properties defined (0), minimum 1'.")
+	}
+	return body, problem
+}
+
 // paged answers with a plain list, with totals, or from a checkpoint, as the query asks. A list that is not the whole
 // collection is cut to the page.
 func paged(w http.ResponseWriter, r *http.Request, name string, items []map[string]any) {

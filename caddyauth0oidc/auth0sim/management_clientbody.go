@@ -19,6 +19,9 @@ var clientEnums = map[string][]string{
 	"token_endpoint_auth_method": {"none", "client_secret_post", "client_secret_basic"},
 }
 
+// clientAlgs are the algorithms that a client's ID tokens can have, as discovery lists them.
+var clientAlgs = []any{"HS256", "RS256", "PS256"}
+
 const (
 	clientNameLimit   = 255
 	descriptionLimit  = 140
@@ -50,6 +53,10 @@ func judgeClientTexts(body map[string]any) *managementError {
 	}
 	if text, _ := body["description"].(string); len(text) > descriptionLimit {
 		return invalidBody("'String is too long' on property description.")
+	}
+	signing, _ := body["jwt_configuration"].(map[string]any)
+	if alg, ok := signing["alg"]; ok && !slices.Contains(clientAlgs, alg) {
+		return invalidBody("'No enum match' on property alg of jwt_configuration.")
 	}
 	for _, list := range []string{"callbacks", "allowed_logout_urls"} {
 		for _, address := range stringList(body[list]) {

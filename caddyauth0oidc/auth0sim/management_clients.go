@@ -121,7 +121,7 @@ func (t *Tenant) updateClient(w http.ResponseWriter, r *http.Request, token acce
 	if _, ok := t.application(id); !ok {
 		return inexistentClient()
 	}
-	body, problem := readBody(r, slices.Collect(maps.Keys(clientMembers))...)
+	body, problem := readChange(r, slices.Collect(maps.Keys(clientMembers))...)
 	if problem == nil {
 		problem = judgeClient(body)
 	}

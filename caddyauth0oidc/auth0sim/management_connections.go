@@ -39,15 +39,31 @@ func (t *Tenant) createConnection(w http.ResponseWriter, r *http.Request, token 
 	case !slices.Contains(strategies, strategy):
 		return invalidBody("'No enum match' on property strategy.")
 	}
+	c := Connection{Name: name, Strategy: strategy}
+	c.apply(body)
+	if problem := c.judgeOptions(); problem != nil {
+		return problem
+	}
 	if _, exists := t.connectionNamed(name); exists {
 		return &managementError{
 			StatusCode: http.StatusConflict, ErrorCode: "connection_conflict",
 			Message: "A connection with the same name already exists",
 		}
 	}
-	c := Connection{Name: name, Strategy: strategy}
-	c.apply(body)
 	writeJSON(w, http.StatusCreated, t.connectionBody(*t.AddConnection(c), token))
+	return nil
+}
+
+// judgeOptions refuses a federated connection that could not send anybody anywhere.
+func (c Connection) judgeOptions() *managementError {
+	switch {
+	case !c.federated():
+		return nil
+	case c.option("client_id") == "":
+		return invalidBody("'Missing required property: client_id' on property options.")
+	case c.Strategy == "oidc" && c.option("discovery_url") == "" && c.option("issuer") == "":
+		return invalidBody("'Missing required property: discovery_url or issuer' on property options.")
+	}
 	return nil
 }
 
@@ -74,6 +90,7 @@ func (c *Connection) apply(body map[string]any) {
 }
 
 func (t *Tenant) connectionBody(c Connection, token accessGrant) map[string]any {
+	c = c.copy()
 	body := map[string]any{
 		"id": c.ID, "name": c.Name, "strategy": c.Strategy, "options": c.Options, "realms": []string{c.Name},
 		"enabled_clients": orEmpty(c.EnabledClients), "is_domain_connection": c.IsDomainConnection,
@@ -87,6 +104,9 @@ func (t *Tenant) connectionBody(c Connection, token accessGrant) map[string]any 
 	}
 	if t.settings().HideConnectionOptions && !token.has("read:connections_options") {
 		delete(body, "options")
+	}
+	if t.settings().HideConnectionSecrets && !token.has("read:connections_options") {
+		delete(c.Options, "client_secret")
 	}
 	return body
 }
@@ -132,16 +152,24 @@ func (t *Tenant) readConnection(w http.ResponseWriter, r *http.Request, token ac
 }
 
 func (t *Tenant) updateConnection(w http.ResponseWriter, r *http.Request, token accessGrant) *managementError {
-	if _, problem := t.connectionOf(r); problem != nil {
+	changed, problem := t.connectionOf(r)
+	if problem != nil {
 		return problem
 	}
 	// name and strategy are among what is refused here: they cannot be changed.
-	body, problem := readBody(r, updatable...)
+	body, problem := readChange(r, updatable...)
 	if problem != nil {
 		return problem
 	}
 	if _, ok := body["options"]; ok && t.settings().HideConnectionOptions && !token.has("update:connections_options") {
 		return insufficientScope("update:connections_options")
+	}
+	changed.apply(body)
+	if _, ok := body["options"]; ok {
+		problem = changed.judgeOptions()
+	}
+	if problem != nil {
+		return problem
 	}
 	t.changeConnection(r.PathValue("id"), func(c *Connection) { c.apply(body) })
 	c, problem := t.connectionOf(r)

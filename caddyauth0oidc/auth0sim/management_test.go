@@ -59,7 +59,7 @@ func (a api) call(method, path, body string) (int, map[string]any) {
 
 func TestManagementErrors(t *testing.T) {
 	t.Parallel()
-	const oidc = `{"name":"%","strategy":"auth0-oidc"}`
+	const oidc = `{"name":"%","strategy":"auth0-oidc","options":{"client_id":"a"}}`
 	cases := map[string]struct {
 		scopes             []string
 		method, path, body string
@@ -71,6 +71,8 @@ func TestManagementErrors(t *testing.T) {
 		"bad name":                  {[]string{"create:connections"}, "POST", "connections", strings.Replace(oidc, "%", "a|b", 1), 400, "invalid_body", "pattern"},
 		"bad strategy":              {[]string{"create:connections"}, "POST", "connections", `{"name":"a","strategy":"magic"}`, 400, "invalid_body", "enum"},
 		"unknown member":            {[]string{"create:connections"}, "POST", "connections", `{"name":"a","strategy":"oidc","x":1}`, 400, "invalid_body", "Additional properties not allowed: x"},
+		"no options":                {[]string{"create:connections"}, "POST", "connections", `{"name":"a","strategy":"auth0-oidc"}`, 400, "invalid_body", "Missing required property: client_id"},
+		"no issuer":                 {[]string{"create:connections"}, "POST", "connections", `{"name":"a","strategy":"oidc","options":{"client_id":"a"}}`, 400, "invalid_body", "discovery_url or issuer"},
 		"name taken":                {[]string{"create:connections"}, "POST", "connections", strings.Replace(oidc, "%", "acme-child", 1), 409, "connection_conflict", "already exists"},
 		"no such connection":        {[]string{"read:connections"}, "GET", "connections/con_x", "", 404, "inexistent_connection", "The connection does not exist"},
 		"no such user":              {[]string{"read:users"}, "GET", "users/auth0%7Cx", "", 404, "inexistent_user", "The user does not exist."},
@@ -176,7 +178,51 @@ func TestHiddenConnectionOptionsNeedTheirScopes(t *testing.T) {
 	if _, body := full.call("GET", path, ""); body["options"] == nil {
 		t.Errorf("with the scope: %v", body)
 	}
-	if status, body := full.call("PATCH", path, `{"options":{"scope":"openid"}}`); status != 200 {
+	if status, body := full.call("PATCH", path, `{"options":{"client_id":"a","scope":"openid"}}`); status != 200 {
+		t.Errorf("%d %v", status, body)
+	}
+}
+
+func TestHiddenConnectionSecretsNeedTheScopeOfOptions(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.Master.HideConnectionSecrets = true
+	path := "connections/" + w.Connection.ID
+	for scope, shown := range map[string]bool{"read:connections": false, "read:connections read:connections_options": true} {
+		_, body := w.api(strings.Fields(scope)...).call("GET", path, "")
+		options, _ := body["options"].(map[string]any)
+		if _, ok := options["client_secret"]; ok != shown || options["client_id"] != w.ChildApp.ClientID {
+			t.Errorf("%s: %v", scope, options)
+		}
+	}
+	if w.Connection.Options["client_secret"] != w.ChildApp.ClientSecret {
+		t.Error("hiding the secret lost it")
+	}
+}
+
+func TestManagementUpdatesAreJudged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.api("update:connections", "update:clients")
+	oidc := w.Master.AddConnection(Connection{Name: "oidc", Strategy: "oidc", Options: map[string]any{"client_id": "a", "issuer": "https://x.test/"}})
+	for _, test := range []struct{ path, body, part string }{
+		{"connections/" + oidc.ID, `{}`, "Too few properties"},
+		{"connections/" + oidc.ID, `{"options":{"issuer":"https://x.test/"}}`, "client_id"},
+		{"connections/" + oidc.ID, `{"options":{"client_id":"a"}}`, "discovery_url or issuer"},
+		{"connections/" + w.Connection.ID, `{"options":{}}`, "client_id"},
+		{"clients/" + w.App.ClientID, `{}`, "Too few properties"},
+		{"clients/" + w.App.ClientID, `{"jwt_configuration":{"alg":"RS257"}}`, "on property alg"},
+		{"clients/" + w.App.ClientID, `{"jwt_configuration":{"alg":null}}`, "on property alg"},
+	} {
+		status, body := a.call("PATCH", test.path, test.body)
+		if message, _ := body["message"].(string); status != http.StatusBadRequest || !strings.Contains(message, test.part) {
+			t.Errorf("%s %s: %d %v", test.path, test.body, status, body)
+		}
+	}
+	if oidc.Options["issuer"] != "https://x.test/" || w.App.SigningAlg == "RS257" {
+		t.Errorf("what was refused is there: %v %v", oidc.Options, w.App)
+	}
+	if status, body := a.call("PATCH", "connections/"+oidc.ID, `{"display_name":"x"}`); status != http.StatusOK {
 		t.Errorf("%d %v", status, body)
 	}
 }

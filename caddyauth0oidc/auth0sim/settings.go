@@ -72,6 +72,9 @@ type Settings struct {
 	// HideConnectionOptions leaves options out of Management answers and refuses them in updates unless the token has the
 	// scopes of connection options, as tenants that finished that migration do.
 	HideConnectionOptions bool
+	// HideConnectionSecrets leaves client_secret out of the options in Management answers unless the token has
+	// read:connections_options. Updates replace the options nevertheless: one without the secret loses it.
+	HideConnectionSecrets bool
 	// MFAOnACRValues is an Action that asks for a second factor when acr_values names the multi-factor policy: the
 	// ID token of that login has amr and acr.
 	MFAOnACRValues bool
