@@ -321,6 +321,27 @@ func TestConnectTellsAScriptWhatIsLeftByHand(t *testing.T) {
 	}
 }
 
+// Names that read otherwise than they are ("Trojan Source"), separators of lines, and what has no width.
+func TestConnectPrintsNothingThatTurnsTheText(t *testing.T) {
+	const hidden = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c\u2028\u2029\u200b\ufeff\u009b\U000e0041"
+	w := newConnectWorld(t)
+	app := w.master.AddApplication(auth0sim.Application{Name: "Grüße " + hidden, Callbacks: []string{"https://x.test/" + hidden}})
+	w.master.AddConnection(auth0sim.Connection{Name: "acme-child", Strategy: "oidc", Options: map[string]any{
+		"client_id": "former", "client_secret": "secret of the former", "discovery_url": hidden, "oidc_metadata": map[string]any{hidden: hidden},
+	}})
+	for _, format := range []string{"--json=false", "--json"} {
+		w.connect(everything("--client-id", app.ClientID, "--dry-run", format)...)
+		shown := w.out.String() + w.err.String()
+		if strings.ContainsAny(shown, hidden) || !strings.Contains(shown, "Grüße ") {
+			t.Errorf("%s shows %q", format, shown)
+		}
+	}
+	var report connectReport
+	if err := json.Unmarshal(w.out.Bytes(), &report); err != nil || report.Plan.Steps[1].Name != "Grüße "+hidden {
+		t.Errorf("%v %+v", err, report.Plan)
+	}
+}
+
 func TestConnectWritesOneObjectAsJSON(t *testing.T) {
 	w := newConnectWorld(t)
 	for i, outcome := range []string{outcomeDone, outcomeNothing} {

@@ -1,10 +1,13 @@
 package caddyauth0oidc
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
+	"unicode/utf16"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/management"
 )
@@ -36,10 +39,7 @@ func (c *connect) write(code int, err error) error {
 		r.Error = err.Error()
 	}
 	if c.json {
-		encoder := json.NewEncoder(c.out)
-		encoder.SetIndent("", "  ")
-		encoder.SetEscapeHTML(false)
-		return encoder.Encode(r)
+		return r.encode(c.out)
 	}
 	if err != nil && r.Error != err.Error() { // Caddy itself shows the error
 		c.say("\n" + r.Error)
@@ -48,6 +48,18 @@ func (c *connect) write(code int, err error) error {
 		c.say("remains to be done by hand: " + line)
 	}
 	return r.summary(c.out)
+}
+
+func (r *connectReport) encode(out io.Writer) error {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(r); err != nil {
+		return err
+	}
+	_, err := out.Write(visibleJSON(text.Bytes()))
+	return err
 }
 
 func (r *connectReport) summary(out io.Writer) error {
@@ -113,16 +125,17 @@ func (c *connect) show(plan *management.Plan) {
 			writeDifference(&b, d)
 		}
 		for _, note := range s.Notes {
-			fmt.Fprintf(&b, "             ! %s\n", note)
+			fmt.Fprintf(&b, "             ! %s\n", visible(note))
 		}
 	}
 	for _, note := range plan.Notes {
-		fmt.Fprintf(&b, "\n  ! %s\n", note)
+		fmt.Fprintf(&b, "\n  ! %s\n", visible(note))
 	}
 	_, _ = io.WriteString(out, b.String())
 }
 
 func writeDifference(b *strings.Builder, d management.Difference) {
+	d.Setting = visible(d.Setting) // options may have any name
 	switch {
 	case d.From == nil:
 		fmt.Fprintf(b, "             + %s: %s\n", d.Setting, valueShown(d.To))
@@ -145,14 +158,30 @@ func valueShown(value any) string {
 	return visible(string(text))
 }
 
-// visible keeps what a tenant says from moving the cursor of a terminal.
+// visible keeps what a tenant says from moving the cursor of a terminal, and from turning the order of what is read:
+// controls, marks of direction and all else that has no shape of its own are replaced.
 func visible(text string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+		if !unicode.IsPrint(r) {
 			return '?'
 		}
 		return r
 	}, text)
+}
+
+// visibleJSON escapes the same in a JSON text, which means the same to a program. Only its white space stays.
+func visibleJSON(text []byte) []byte {
+	var b bytes.Buffer
+	for _, r := range string(text) {
+		if r == '\n' || unicode.IsPrint(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			fmt.Fprintf(&b, "\\u%04x", unit)
+		}
+	}
+	return b.Bytes()
 }
 
 // caddyfile is a site block for what was set up; secrets come from the environment.
@@ -163,7 +192,7 @@ func (c *connect) caddyfile(o management.Outcome) string {
 	}
 	return fmt.Sprintf("%s {\n\tauth0_oidc {\n\t\tdomain %s\n\t\tclient_id %s\n\t\tclient_secret {env.AUTH0_CLIENT_SECRET}\n"+
 		"\t\tconnection %s\n\t}\n\treverse_proxy localhost:8080\n}\n",
-		strings.TrimPrefix(site, "https://"), c.loginDomain(), o.ClientID, c.connection)
+		strings.TrimPrefix(site, "https://"), c.loginDomain(), visible(o.ClientID), c.connection)
 }
 
 // loginDomain is the tenant as the directive names it.
