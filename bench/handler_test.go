@@ -68,6 +68,7 @@ func cookieWithTokens(tb testing.TB) string {
 	tb.Helper()
 	m, header := newMint(tb), make(http.Header)
 	s := newSession(tb, m, 0)
+	s.Source = session.FromManagement
 	cookie, err := m.Cookie(s)
 	if err != nil {
 		tb.Fatal(err)

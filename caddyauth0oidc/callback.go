@@ -159,22 +159,22 @@ func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Tra
 	if err != nil {
 		return nil, err
 	}
-	p, child, err := h.profileOf(ctx, token, tokens, connection)
+	found, err := h.profileOf(ctx, token, tokens, connection)
 	if err != nil {
 		return nil, err
 	}
-	if err := h.admits(r, p, nil); err != nil {
+	if err := h.admits(r, found.profile, nil); err != nil {
 		return nil, err
 	}
-	s, err := session.New(h.random, h.now(), *p)
+	s, err := session.New(h.random, h.now(), *found.profile)
 	if err != nil {
 		return nil, err
 	}
-	s.SID, s.AuthTime, s.Ceiling = token.SID, token.AuthTime, token.SessionExpiry
+	s.SID, s.AuthTime, s.Ceiling, s.Source = token.SID, token.AuthTime, token.SessionExpiry, found.source
 	if !s.Alive(h.now(), h.limits) {
 		return nil, &tenant.InvalidTokenError{Reason: h.endedBy(s)}
 	}
-	return &redeemed{session: s, tokens: tokens, asked: connection, child: child}, nil
+	return &redeemed{session: s, tokens: tokens, asked: connection, child: found.child}, nil
 }
 
 // endedBy names the claim by which a session is over before it begins.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/management"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/profile"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
 )
 
@@ -211,27 +212,26 @@ func (e *managementError) Error() string { return e.cause.Error() }
 func (e *managementError) Unwrap() error { return e.cause }
 
 // profileAndChild makes the profile of a login through the connection from its verified
-// ID token and the Management API, with the token of the child, or nil.
-func (h *Handler) profileAndChild(ctx context.Context, token *tenant.IDToken, connection string) (*profile.Profile, *childToken, error) {
+// ID token and the Management API, with the token of the child.
+func (h *Handler) profileAndChild(ctx context.Context, token *tenant.IDToken, connection string) (foundProfile, error) {
 	ctx, cancel := context.WithTimeout(ctx, h.manager.patience)
 	defer cancel()
 	record, err := h.manager.client.Record(ctx, token.Subject)
 	switch {
 	case err != nil && (h.Profile.Fallback == "" || !unasked(err)):
-		return nil, nil, &managementError{err}
+		return foundProfile{}, &managementError{err}
 	case err != nil:
 		h.logger.Warn("the profile is what the ID token says, because the Management API did not give it", zap.Error(err))
-		p, err := profile.FromClaims(h.withoutChild(token.Claims))
-		return p, nil, err
+		return profileFrom(session.FromIDToken, h.withoutChild(token.Claims))
 	case record.Blocked:
-		return nil, nil, errBlocked
+		return foundProfile{}, errBlocked
 	}
 	claims := h.withoutChild(h.mergedClaims(token.Claims, record))
-	p, err := profile.FromClaims(claims)
-	if err != nil {
-		return nil, nil, err
+	found, err := profileFrom(session.FromManagement, claims)
+	if err == nil {
+		found.profile, found.child, err = h.addChild(ctx, found.profile, claims, record, connection)
 	}
-	return h.addChild(ctx, p, claims, record, connection)
+	return found, err
 }
 
 // unasked tells whether the Management API could not be asked, or does not tell us. An

@@ -8,7 +8,9 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
 
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/management"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/profile"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
 )
 
@@ -34,12 +36,29 @@ const (
 	sourceManagement = "management"
 )
 
-// profileSource is that of this directive's logins.
+// profileSource is that of this directive's logins, but for a fallback.
 func (h *Handler) profileSource() string {
 	if h.Profile == nil {
 		return sourceIDToken
 	}
 	return h.Profile.Source
+}
+
+// acceptsSource tells whether a session whose profile came from the source has the claims
+// that the rules of this directive ask about. A source adds to what the ID token says, so
+// that any will do where no other one is named; with a fallback the directive's own
+// sessions may be of the ID token, and so may all others.
+func (h *Handler) acceptsSource(s session.Source) bool {
+	if h.Profile == nil || h.Profile.Fallback != "" {
+		return true
+	}
+	switch h.Profile.Source {
+	case sourceUserinfo:
+		return s == session.FromUserinfo
+	case sourceManagement:
+		return s == session.FromManagement
+	}
+	return true
 }
 
 // parseProfile reads:
@@ -96,47 +115,63 @@ func (p *Profile) warn(logger *zap.Logger, deny []Rule) {
 	}
 }
 
-// warnOfProfiles tells of directives of a site that share the session and not the source
-// of its profile: a deny does not hold for those who sign in by another directive, whose
-// profiles lack the claim.
-func (h *Handler) warnOfProfiles(s *site) {
+// warnOfMetadata tells of directives that share the session and not the metadata: they
+// accept each other's sessions, and a deny does not hold for whoever has signed in by one
+// that does not ask for what it is about.
+func (h *Handler) warnOfMetadata(s *site) {
 	for _, one := range s.handlers {
-		denies := slices.ContainsFunc(one.Deny, func(rule Rule) bool { return rule.Claim != "email_domain" })
-		if denies && slices.ContainsFunc(s.handlers, func(other *Handler) bool {
-			return one.sharesSession(other) && one.profileSource() != other.profileSource()
-		}) {
-			h.logger.Warn("a deny keeps out nobody whose profile lacks the claim, which it may after a login by another directive of the site: " +
-				"write the same profile in both of them, give them sessions with cookies of their own, or write a require")
-			return
+		for _, rule := range one.Deny {
+			if slices.ContainsFunc(s.handlers, func(other *Handler) bool { return one.sharesSession(other) && other.leavesOut(rule.Claim) }) {
+				h.logger.Warn("a deny keeps out nobody whose profile lacks the claim: name it in the 'management metadata' of every directive "+
+					"of the site that has 'profile management' and shares the session", zap.String("claim", rule.Claim))
+				return
+			}
 		}
 	}
 }
 
+// leavesOut tells whether the claim is a part of the metadata for which the directive's
+// logins do not ask, although they ask the Management API.
+func (h *Handler) leavesOut(claim string) bool {
+	path, err := management.ParseMetadataPath(claim)
+	return err == nil && h.fromManagement() && !slices.ContainsFunc(h.metadata, func(asked management.MetadataPath) bool {
+		return len(asked) <= len(path) && slices.Equal(asked, path[:len(asked)])
+	})
+}
+
+// foundProfile is what a login has found out about the user.
+type foundProfile struct {
+	profile *profile.Profile
+	source  session.Source
+	child   *childToken // or nil
+}
+
 // profileOf makes the profile of a login through the connection from its verified ID
-// token and the source that is configured, with the token of the child, or nil.
-func (h *Handler) profileOf(
-	ctx context.Context, token *tenant.IDToken, tokens *tenant.Tokens, connection string,
-) (*profile.Profile, *childToken, error) {
+// token and the source that is configured.
+func (h *Handler) profileOf(ctx context.Context, token *tenant.IDToken, tokens *tenant.Tokens, connection string) (foundProfile, error) {
 	switch h.profileSource() {
 	case sourceUserinfo:
-		p, err := h.profileWithUserinfo(ctx, token, tokens)
-		return p, nil, err
+		return h.profileWithUserinfo(ctx, token, tokens)
 	case sourceManagement:
 		return h.profileAndChild(ctx, token, connection)
 	}
-	p, err := profile.FromClaims(token.Claims)
-	return p, nil, err
+	return profileFrom(session.FromIDToken, token.Claims)
+}
+
+func profileFrom(source session.Source, claims map[string]any) (foundProfile, error) {
+	p, err := profile.FromClaims(claims)
+	return foundProfile{profile: p, source: source}, err
 }
 
 // profileWithUserinfo asks the tenant's userinfo endpoint.
-func (h *Handler) profileWithUserinfo(ctx context.Context, token *tenant.IDToken, tokens *tenant.Tokens) (*profile.Profile, error) {
+func (h *Handler) profileWithUserinfo(ctx context.Context, token *tenant.IDToken, tokens *tenant.Tokens) (foundProfile, error) {
 	answered, err := h.shared.tenant.Userinfo(ctx, h.application, tokens.AccessToken, token.Subject)
 	if _, ok := errors.AsType[*tenant.UnavailableError](err); ok && h.Profile.Fallback != "" && ctx.Err() == nil {
 		h.logger.Warn("userinfo cannot be asked; the login goes on with the ID token alone", zap.Error(err))
-		return profile.FromClaims(token.Claims)
+		return profileFrom(session.FromIDToken, token.Claims)
 	}
 	if err != nil {
-		return nil, err
+		return foundProfile{}, err
 	}
-	return profile.FromClaims(profile.Merge(token.Claims, answered))
+	return profileFrom(session.FromUserinfo, profile.Merge(token.Claims, answered))
 }

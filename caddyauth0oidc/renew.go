@@ -140,7 +140,7 @@ type renewals struct {
 
 type issued struct {
 	answers int
-	newest  uint64 // issue number of the session, the highest that is known
+	newest  uint32 // issue number of the session, the highest that is known
 	ended   bool
 }
 
@@ -150,7 +150,7 @@ const endedLately = 15 * time.Minute
 
 // begin says that an answer is under way that will renew the session, and gives the
 // highest issue number that is known.
-func (n *renewals) begin(s *session.Session) uint64 {
+func (n *renewals) begin(s *session.Session) uint32 {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.underWay == nil {

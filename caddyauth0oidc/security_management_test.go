@@ -89,29 +89,34 @@ func TestLinkedAccountTakesNobodysShownID(t *testing.T) {
 	}
 }
 
-// A session is of the login, and so is its profile: what a directive denies about claims
-// of its own source, it cannot ask of those who have signed in by another one.
-func TestDirectivesThatShareASessionOfAnotherProfileAreWarnedOf(t *testing.T) {
+// Directives of one source accept each other's sessions. What one of them denies about
+// metadata for which another one does not ask, that one's users do not have.
+func TestDenyAboutMetadataForWhichAnotherDirectiveDoesNotAskIsWarnedOf(t *testing.T) {
 	t.Parallel()
-	const denied = "deny app_metadata.banned true\n"
-	second := func(settings string) string {
-		return "auth0_oidc /a/* {\n" + managed("metadata app_metadata.banned") + denied + "}\nauth0_oidc /b/* {\n" + settings + "}\n"
+	site := func(denied, metadata, second string) string {
+		return "auth0_oidc /a/* {\n" + managed("metadata "+metadata) + "deny " + denied + " true\n}\nauth0_oidc /b/* {\n" + second + "\n}\n"
 	}
+	const claim = "app_metadata.banned"
 	for name, test := range map[string]struct {
 		site string
 		want int
 	}{
-		"another source":  {second(""), 1},
-		"the same source": {second(managed("metadata app_metadata.banned")), 0},
-		"another cookie":  {second("session {\ncookie {\nname other_session\n}\n}\n"), 0},
-		"no deny":         {strings.Replace(second(""), denied, "", 1), 0},
-		"an e-mail":       {strings.Replace(second(""), denied, "deny email_domain evil.test\n", 1), 0},
+		"none":             {site(claim, claim, managed("")), 1},
+		"another part":     {site(claim, claim, managed("metadata app_metadata.plan app_metadata.banned.x")), 1},
+		"asked by nobody":  {site(claim, "app_metadata.plan", ""), 1},
+		"the same":         {site(claim, claim, managed("metadata app_metadata.banned")), 0},
+		"all of it":        {site(claim, claim, managed("metadata app_metadata")), 0},
+		"a session apart":  {site(claim, claim, managed("")+"session {\ncookie {\nname other_session\n}\n}"), 0},
+		"no metadata":      {site("blocked", claim, managed("")), 0},
+		"of the ID token":  {site(claim, claim, ""), 0},
+		"of userinfo":      {site(claim, claim, "profile userinfo"), 0},
+		"an Action's word": {"auth0_oidc /a/* {\ndeny " + claim + " true\n}\nauth0_oidc /b/* {\n" + managed("") + "}\n", 1},
 	} {
 		w := managedWorld(t, readUsers, withGlobal(globalTenant), withSite(test.site+"reverse_proxy UPSTREAM"))
 		for _, path := range []string{"/", "/a/x", "/"} {
 			w.send(w.browser(), "GET", path, nil)
 		}
-		if got := strings.Count(w.logs(), "a login by another directive"); got != test.want {
+		if got := strings.Count(w.logs(), "of every directive of the site"); got != test.want {
 			t.Errorf("%s: %d warnings, want %d", name, got, test.want)
 		}
 	}

@@ -164,10 +164,11 @@ func (h *Handler) clean(r *http.Request) {
 }
 
 // readSession reads the session of the request into s if it is alive and of a
-// connection and a strength that this directive accepts. Anything else is no session.
+// connection, a strength and a source that this directive accepts. Anything else is no
+// session.
 func (h *Handler) readSession(r *http.Request, v *visit, s *session.Session) bool {
 	return h.keys.Load().ReadSession(s, v.cookies, h.cookiesOf(h.originOf(r)).Session.Name) &&
-		s.Alive(h.now(), h.limits) && h.admits(r, &s.Profile, nil) == nil
+		s.Alive(h.now(), h.limits) && h.acceptsSource(s.Source) && h.admits(r, &s.Profile, nil) == nil
 }
 
 // siteSession gives the session for the module's own routes, which the

@@ -39,7 +39,7 @@ func (h *Handler) siteOf(r *http.Request) *site {
 		h.place.Store(at)
 		for _, one := range at.sites {
 			h.warnOfUserIDs(one.site)
-			h.warnOfProfiles(one.site)
+			h.warnOfMetadata(one.site)
 		}
 	}
 	if len(at.sites) > 1 {

@@ -41,7 +41,7 @@ func checkFixedParam(key string) error {
 // demand is what the logins of a directive are for: how the user has to sign in, and
 // which cookie keeps the session. Login links carry it as parameters, because
 // directives with the same connection may differ in it.
-type demand struct{ acrValues, maxAge, prompt, cookie, organization, choice string }
+type demand struct{ acrValues, maxAge, prompt, cookie, organization, choice, profile string }
 
 func (h *Handler) demand() demand {
 	d := demand{acrValues: strings.Join(h.contexts, " "), prompt: h.Prompt, organization: string(h.organization), choice: h.choice}
@@ -51,11 +51,16 @@ func (h *Handler) demand() demand {
 	if h.Session.Cookie.Name != defaultCookieName {
 		d.cookie = h.Session.Cookie.Name
 	}
+	if source := h.profileSource(); source != sourceIDToken {
+		d.profile = source
+	}
 	return d
 }
 
 func demandOf(query map[string]string) demand {
-	return demand{query["acr_values"], query["max_age"], query["prompt"], query["session_cookie"], query["organization"], query["choice"]}
+	return demand{
+		query["acr_values"], query["max_age"], query["prompt"], query["session_cookie"], query["organization"], query["choice"], query["profile"],
+	}
 }
 
 // parameters are the demand's part of a login link's query.
@@ -63,7 +68,7 @@ func (d demand) parameters() string {
 	var all strings.Builder
 	for _, p := range [...]tenant.Parameter{
 		{Name: "acr_values", Value: d.acrValues}, {Name: "max_age", Value: d.maxAge}, {Name: "prompt", Value: d.prompt}, {Name: "session_cookie", Value: d.cookie},
-		{Name: "organization", Value: d.organization}, {Name: "choice", Value: d.choice},
+		{Name: "organization", Value: d.organization}, {Name: "choice", Value: d.choice}, {Name: "profile", Value: d.profile},
 	} {
 		if p.Value != "" {
 			all.WriteString("&" + p.Name + "=" + url.QueryEscape(p.Value))
@@ -74,8 +79,8 @@ func (d demand) parameters() string {
 
 // distance tells how far from what a link wants a directive is: 0 for all of it, and
 // more for each part that it can do without. The cookie and the choice of connections
-// may be another one, and a link may ask for the credentials where the directive does
-// not. It is negative if the directive would ask for something else.
+// may be another one, the profile more than the ID token's, and a link may ask for the
+// credentials where the directive does not. It is negative if the directive would ask for something else.
 func (d demand) distance(wanted demand) int {
 	n := 0
 	switch {
@@ -90,8 +95,15 @@ func (d demand) distance(wanted demand) int {
 	if d.choice != wanted.choice {
 		n += 2
 	}
-	if d.cookie != wanted.cookie {
+	switch {
+	case d.profile == wanted.profile:
+	case wanted.profile == "":
 		n += 4
+	default:
+		return -1
+	}
+	if d.cookie != wanted.cookie {
+		n += 8
 	}
 	return n
 }
@@ -137,7 +149,7 @@ func (h *Handler) hasWeakSession(r *http.Request, v *visit) bool {
 	s, limits := new(session.Session), h.limits
 	limits.MaxAge = 0
 	return h.keys.Load().ReadSession(s, v.cookies, h.cookiesOf(h.originOf(r)).Session.Name) &&
-		s.Alive(h.now(), limits) && h.judgeConnection(r, &s.Profile, nil) == nil && h.organization.Judge(&s.Profile) == nil
+		s.Alive(h.now(), limits) && h.acceptsSource(s.Source) && h.judgeConnection(r, &s.Profile, nil) == nil && h.organization.Judge(&s.Profile) == nil
 }
 
 // challenge is what RFC 9470 section 3 adds to WWW-Authenticate.

@@ -98,6 +98,16 @@ func (f *fields) number() uint64 {
 	return n
 }
 
+// atMost is number for a field that never holds more.
+func (f *fields) atMost(most uint64) uint64 {
+	n := f.number()
+	if n > most {
+		f.fail()
+		return 0
+	}
+	return n
+}
+
 // take advances over n bytes and returns where they begin.
 func (f *fields) take(n uint64) int {
 	if n > uint64(len(f.bytes)-f.at) {

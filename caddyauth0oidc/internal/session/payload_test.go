@@ -121,6 +121,7 @@ func TestAppendingToAClaimLeavesTheOthersAlone(t *testing.T) {
 func FuzzPayload(f *testing.F) {
 	f.Add(typicalSession(f).pack())
 	f.Add(largeSession(f, 300).pack())
+	f.Add((&Session{Source: FromManagement}).pack())
 	f.Add((&Transaction{ID: "i", Nonce: "n", Started: testNow}).pack())
 	f.Add((&Transaction{ID: "i", Started: testNow, Posted: true}).pack())
 	f.Add((&Transaction{ID: "i", Started: testNow, Posted: true, Answer: &Answer{Code: "c", Issuer: "i", HasIssuer: true}}).pack())

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/profile"
@@ -22,7 +23,8 @@ const (
 // Session is what is known of a signed-in browser. All of it lives in the cookie.
 type Session struct {
 	ID       [16]byte  // random, new at every login; revocation and caches use it, never the cookie's text
-	Issue    uint64    // grows with every rewriting of the cookie
+	Issue    uint32    // grows with every rewriting of the cookie
+	Source   Source    // of the profile; it fits beside Issue, and takes no room of its own
 	Login    time.Time // when the user signed in here; the absolute limit counts from it
 	Seen     time.Time // when the cookie was last written; the idle limit counts from it
 	AuthTime time.Time // the claim auth_time, zero when not sent
@@ -31,8 +33,20 @@ type Session struct {
 	Profile  profile.Profile
 }
 
+// Source is where the claims of a session's profile came from.
+type Source uint8
+
+// The sources. The ID token's claims are in every profile that names no other source;
+// userinfo and the Management API add to them, and replace some.
+const (
+	FromIDToken Source = iota // cookies that say nothing are of it
+	FromUserinfo
+	FromManagement
+)
+
 // New begins the session of a user who has just signed in. Times are kept in
-// whole seconds. The caller adds SID, AuthTime and Ceiling when Auth0 sent them.
+// whole seconds. The caller adds SID, AuthTime and Ceiling when Auth0 sent them, and Source if
+// it is not the ID token.
 func New(random io.Reader, now time.Time, p profile.Profile) (*Session, error) {
 	now = wholeSeconds(now)
 	s := &Session{Issue: 1, Login: now, Seen: now, Profile: p}
@@ -133,7 +147,7 @@ func (s *Session) pack() []byte {
 	b := make([]byte, 0, 512)
 	b = append(b, payloadVersion)
 	b = append(b, s.ID[:]...)
-	b = binary.AppendUvarint(b, s.Issue)
+	b = binary.AppendUvarint(b, uint64(s.Issue))
 	for _, t := range [...]time.Time{s.Login, s.Seen, s.AuthTime, s.Ceiling} {
 		b = appendTime(b, t)
 	}
@@ -141,14 +155,18 @@ func (s *Session) pack() []byte {
 		b = appendText(b, *t.value)
 	}
 	b = appendText(b, s.Profile.Identities)
-	return appendText(b, s.Profile.Extra)
+	b = appendText(b, s.Profile.Extra)
+	if s.Source != FromIDToken { // payloads that end before it are of the same version
+		b = append(b, byte(s.Source))
+	}
+	return b
 }
 
 func (s *Session) unpack(b []byte) error {
 	f := readFields(b)
 	from := f.take(uint64(len(s.ID)))
 	copy(s.ID[:], f.bytes[from:f.at])
-	s.Issue = f.number()
+	s.Issue = uint32(f.atMost(math.MaxUint32))
 	for _, t := range [...]*time.Time{&s.Login, &s.Seen, &s.AuthTime, &s.Ceiling} {
 		*t = f.time()
 	}
@@ -157,6 +175,12 @@ func (s *Session) unpack(b []byte) error {
 	}
 	s.Profile.Identities = f.raw()
 	s.Profile.Extra = f.raw()
+	s.Source = FromIDToken
+	if !f.bad && f.at < len(f.bytes) {
+		if s.Source = Source(f.atMost(uint64(FromManagement))); s.Source == FromIDToken {
+			f.fail()
+		}
+	}
 	return f.end()
 }
 

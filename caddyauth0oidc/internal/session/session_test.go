@@ -1,8 +1,10 @@
 package session
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
+	"math"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -147,5 +149,47 @@ func TestTimesAreWholeSeconds(t *testing.T) {
 	}
 	if s = s.Renewed(testNow.Add(time.Hour + time.Millisecond)); !s.Seen.Equal(testNow.Add(time.Hour)) {
 		t.Errorf("seen %v", s.Seen)
+	}
+}
+
+// Cookies of before Source are of the ID token, and as long as ever.
+func TestSessionsWithoutASourceAreOfTheIDToken(t *testing.T) {
+	t.Parallel()
+	without, with := typicalSession(t), typicalSession(t)
+	with.Source = FromManagement
+	if got, want := len(with.pack()), len(without.pack())+1; got != want {
+		t.Errorf("%d bytes, want %d", got, want)
+	}
+	read := *with // a candidate before this one may have left something
+	if err := read.unpack(without.pack()); err != nil || read.Source != FromIDToken {
+		t.Errorf("read %d, %v", read.Source, err)
+	}
+	for _, source := range []Source{FromUserinfo, FromManagement} {
+		with.Source = source
+		if err := read.unpack(with.pack()); err != nil || read.Source != source {
+			t.Errorf("read %d, want %d, %v", read.Source, source, err)
+		}
+		if got := with.Renewed(testNow).Source; got != source {
+			t.Errorf("renewed it is of %d", got)
+		}
+	}
+	for _, tail := range [][]byte{{0}, {byte(FromManagement) + 1}, {0xff}, {0x81, 0}, {1, 1}, {0x81, 2}} {
+		if err := read.unpack(append(without.pack(), tail...)); err == nil {
+			t.Errorf("the source %x was accepted", tail)
+		}
+	}
+}
+
+func TestIssueBeyondWhatARenewalWritesIsRefused(t *testing.T) {
+	t.Parallel()
+	s := typicalSession(t)
+	s.Issue = math.MaxUint32
+	b := s.pack()
+	if err := new(Session).unpack(bytes.Clone(b)); err != nil {
+		t.Fatal(err)
+	}
+	last := 1 + len(s.ID) + 4 // the fifth byte of the number has four bits
+	if b[last] = 0x10; new(Session).unpack(b) == nil {
+		t.Error("33 bits were accepted")
 	}
 }
