@@ -73,7 +73,7 @@ func cookieWithTokens(tb testing.TB) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tokens := &session.Tokens{Session: s.ID, Child: childToken(), ChildExpiry: m.now.Add(lifetime)}
+	tokens := &session.Tokens{Session: s.ID, Child: childToken(), ChildExpiry: m.now.Add(lifetime), ChildConnection: Connection}
 	if err := m.keys.WriteTokens(header, m.cookie, tokens, lifetime, nil, http.DefaultMaxHeaderBytes); err != nil {
 		tb.Fatal(err)
 	}

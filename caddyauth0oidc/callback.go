@@ -253,13 +253,13 @@ func (h *Handler) keepTokens(header http.Header, at cookiePlace, v *visit, got *
 		return h.keys.Load().WriteTokens(header, at.family.Session, &kept, h.limits.Absolute, v.cookies, at.headerLimit)
 	}
 	if h.childHeader() != "" && got.child != nil {
-		kept.Child, kept.ChildExpiry = got.child.text, got.child.expiry
+		kept.Child, kept.ChildExpiry, kept.ChildConnection = got.child.text, got.child.expiry, got.asked
 		err := write()
 		if err == nil {
 			return
 		}
 		h.logger.Warn("keeping the child's token for the application, which does without it", zap.Error(err))
-		kept.Child, kept.ChildExpiry = "", time.Time{}
+		kept.Child, kept.ChildExpiry, kept.ChildConnection = "", time.Time{}, ""
 	}
 	if kept.ID == "" {
 		return

@@ -371,13 +371,14 @@ func (h *Handler) beginSession(header http.Header, at cookiePlace, v *visit, got
 }
 
 // childTokenFor gives the token for a request of the session with that id, or nothing:
-// the token is not there, or it has ended.
+// the token is not there, it has ended, or it came through a connection that is none of
+// this directive's, whose child is another one. Linked accounts have one session for both.
 func (h *Handler) childTokenFor(r *http.Request, v *visit, id [16]byte) string {
 	if h.childHeader() == "" || id != v.session.ID {
 		return ""
 	}
 	tokens, ok := h.keys.Load().ReadTokens(&v.session, v.cookies, h.cookiesOf(h.originOf(r)).Session.Name)
-	if !ok || !tokens.ChildExpiry.IsZero() && !h.now().Before(tokens.ChildExpiry) {
+	if !ok || !h.accepts(r, tokens.ChildConnection) || !tokens.ChildExpiry.IsZero() && !h.now().Before(tokens.ChildExpiry) {
 		return ""
 	}
 	return tokens.Child

@@ -335,3 +335,57 @@ func TestBearerTokenGoesWithTheIdentity(t *testing.T) {
 	w.open(b, "/strict/x")
 	assertSeen(t, w.seen(), map[string]string{"Authorization": "", "X-Auth0-User-Id": ""})
 }
+
+// linkToPartners gives the child's user a second account, in the child of partners.
+func (w *world) linkToPartners() {
+	first := w.pair.Master.AddUser(auth0sim.User{ID: w.pair.MasterUserID(w.pair.User), Connection: "acme-child", Email: "user-in-child@mail.com"})
+	second := w.pair.Master.AddUser(auth0sim.User{ID: "auth0-oidc|partners|auth0|1", Connection: "partners", Email: "ann@partners.test"})
+	w.pair.Master.LinkUsers(first.ID, second.ID)
+}
+
+// A session of linked accounts may do for directives of two connections; what one child
+// issued is not for the application that belongs to the other one.
+func TestChildsTokenStaysWithItsConnection(t *testing.T) {
+	t.Parallel()
+	for upstream, header := range map[string]string{"header": "X-Auth0-Child-Access-Token", "bearer": "Authorization"} {
+		t.Run(upstream, func(t *testing.T) {
+			t.Parallel()
+			passing := managed("idp_token {\nupstream " + upstream + "\n}")
+			w := managedWorld(t, readTokens, withGlobal(globalTenant), withSite(
+				"auth0_oidc /acme/* {\nconnection acme-child\n"+passing+"}\nauth0_oidc /partners/* {\nconnection partners\n"+passing+"}\n"+
+					"auth0_oidc /both/* {\nconnection acme-child\nconnection partners\n"+passing+"}\nreverse_proxy UPSTREAM"))
+			w.addPartners()
+			w.linkToPartners()
+			b := w.browser()
+			w.signIn(b, "/acme/x", w.pair.User)
+			for range 2 {
+				for path, want := range map[string]bool{"/acme/x": true, "/partners/x": false, "/both/x": true} {
+					w.wantPage(w.open(b, path), path, 0)
+					if got := w.seen().header.Get(header); strings.Contains(got, "eyJ") != want {
+						t.Errorf("%s: %s is %q", path, header, got)
+					}
+				}
+			}
+		})
+	}
+}
+
+// Hosts under one cookie domain have a connection each.
+func TestChildsTokenStaysWithTheHostsOfItsConnection(t *testing.T) {
+	t.Parallel()
+	w := customerWorld(t, managed("idp_token {\nupstream header\n}")+"session {\ncookie {\ndomain example.test\n}\n}")
+	w.addMachine(readTokens...)
+	first := w.pair.Master.AddUser(auth0sim.User{ID: "auth0-oidc|acme|" + w.pair.User.ID, Connection: "acme", Email: "user-in-child@mail.com"})
+	second := w.pair.Master.AddUser(auth0sim.User{ID: "oidc|globex|auth0|1", Connection: "globex", Email: "ann@globex.test"})
+	w.pair.Master.LinkUsers(first.ID, second.ID)
+	acme, globex, b := w.at("https://acme.example.test"), w.at("https://globex.example.test"), w.browser()
+	acme.signIn(b, "/x", w.pair.User)
+	for range 2 {
+		acme.wantPage(acme.open(b, "/x"), "/x", 0)
+		if got := w.seen().header.Get("X-Auth0-Child-Access-Token"); !strings.Contains(got, "eyJ") {
+			t.Errorf("acme's application got %q", got)
+		}
+		globex.wantPage(globex.open(b, "/x"), "/x", 0)
+		assertSeen(t, w.seen(), map[string]string{"X-Auth0-Child-Access-Token": "", "X-Auth0-User-Id": first.ID})
+	}
+}

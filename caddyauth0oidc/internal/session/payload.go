@@ -87,6 +87,9 @@ func (f *fields) end() error {
 	return nil
 }
 
+// more tells whether there is another field.
+func (f *fields) more() bool { return f.at < len(f.bytes) }
+
 func (f *fields) number() uint64 {
 	n, size := binary.Uvarint(f.bytes[f.at:])
 	// A longer spelling of the same number ends in a zero byte.

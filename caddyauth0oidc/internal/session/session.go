@@ -176,7 +176,7 @@ func (s *Session) unpack(b []byte) error {
 	s.Profile.Identities = f.raw()
 	s.Profile.Extra = f.raw()
 	s.Source = FromIDToken
-	if !f.bad && f.at < len(f.bytes) {
+	if f.more() {
 		if s.Source = Source(f.atMost(uint64(FromManagement))); s.Source == FromIDToken {
 			f.fail()
 		}

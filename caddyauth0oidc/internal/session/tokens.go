@@ -24,7 +24,8 @@ type Tokens struct {
 	Access  string
 	Child   string // the access token of the child tenant
 
-	ChildExpiry time.Time // when Child ends, zero when not known
+	ChildExpiry     time.Time // when Child ends, zero when not known
+	ChildConnection string    // that Child came through
 }
 
 func (t *Tokens) texts() [4]textField {
@@ -40,8 +41,12 @@ func (t *Tokens) pack() []byte {
 	for _, text := range t.texts() {
 		b = appendToken(b, *text.value)
 	}
-	if t.ChildExpiry.Unix() > 0 { // payloads that end before it are of the same version
+	// Payloads that end before either of the next two are of the same version.
+	if t.ChildExpiry.Unix() > 0 || t.ChildConnection != "" {
 		b = appendTime(b, t.ChildExpiry)
+	}
+	if t.ChildConnection != "" {
+		b = appendText(b, t.ChildConnection)
 	}
 	return b
 }
@@ -54,9 +59,15 @@ func (t *Tokens) unpack(b []byte) error {
 	for _, text := range t.texts() {
 		*text.value = f.token()
 	}
-	t.ChildExpiry = time.Time{}
-	if !f.bad && f.at < len(f.bytes) {
-		if t.ChildExpiry = f.time(); t.ChildExpiry.IsZero() {
+	t.ChildExpiry, t.ChildConnection = time.Time{}, ""
+	if f.more() {
+		t.ChildExpiry = f.time()
+		empty := t.ChildExpiry.IsZero()
+		if f.more() {
+			t.ChildConnection = f.string()
+			empty = t.ChildConnection == ""
+		}
+		if empty { // which has a shorter spelling
 			f.fail()
 		}
 	}

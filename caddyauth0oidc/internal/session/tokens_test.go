@@ -49,6 +49,8 @@ func TestTokensSurviveTheCookie(t *testing.T) {
 		"odd JWTs":   {Session: s.ID, Access: "..", ID: "YQ.YR.YQ", Child: "YQ==.YQ.YQ", Refresh: "Y\nQ.YQ.YQ"},
 		"a long one": {Session: s.ID, Access: noise(5_000)},
 		"a child's":  {Session: s.ID, Child: "opaque", ChildExpiry: testNow.Add(time.Hour).UTC()},
+		"one's name": {Session: s.ID, Child: "opaque", ChildExpiry: testNow.Add(time.Hour).UTC(), ChildConnection: "acme-child"},
+		"no end":     {Session: s.ID, Child: "opaque", ChildConnection: "acme-child"},
 	} {
 		b := &browser{t: t}
 		h := http.Header{}
@@ -233,6 +235,31 @@ func TestTokensWithoutTheChildsEndAreReadAsBefore(t *testing.T) {
 	}
 }
 
+// Cookies of before ChildConnection have none, and are of the same version.
+func TestTokensWithoutTheChildsConnectionAreReadAsBefore(t *testing.T) {
+	t.Parallel()
+	s := typicalSession(t)
+	for _, expiry := range []time.Time{{}, testNow} {
+		without := &Tokens{Session: s.ID, Child: "a", ChildExpiry: expiry}
+		with := *without
+		with.ChildConnection = "acme-child"
+		read := with // a candidate before this one may have left something
+		if err := read.unpack(without.pack()); err != nil || read.ChildConnection != "" || !read.ChildExpiry.Equal(expiry) {
+			t.Errorf("read %+v, %v", read, err)
+		}
+		if err := read.unpack(with.pack()); err != nil || read.ChildConnection != "acme-child" || !read.ChildExpiry.Equal(expiry) {
+			t.Errorf("read %+v, %v", read, err)
+		}
+		empty := without.pack()
+		if expiry.IsZero() {
+			empty = append(empty, 0)
+		}
+		if err := read.unpack(append(empty, 0)); err == nil {
+			t.Error("a connection without a name was accepted")
+		}
+	}
+}
+
 func TestTokensThatComeAgainAreOpenedTwiceAtMost(t *testing.T) {
 	t.Parallel()
 	k, c := newTestKeyring(t), newTestCookies(t).Session
@@ -289,6 +316,7 @@ func TestRememberedTokensAreBounded(t *testing.T) {
 
 func FuzzUnpackTokens(f *testing.F) {
 	f.Add((&Tokens{Child: "a", ChildExpiry: testNow}).pack())
+	f.Add((&Tokens{Child: "a", ChildConnection: "acme-child"}).pack())
 	f.Add(typicalTokens(typicalSession(f)).pack())
 	f.Add((&Tokens{Access: "opaque"}).pack())
 	f.Add(shortened((&Tokens{Access: strings.Repeat("a", 9_000)}).pack()))
