@@ -68,6 +68,9 @@ func (h *Handler) publish(r *http.Request, v *visit, p *profile.Profile, id [16]
 	if v.identity.plan != nil && v.identity.id != id { // an earlier directive has shown somebody else
 		v.withdraw(r)
 	}
+	for _, plan := range v.applied { // whose directive may be for another application
+		plan.WithdrawChildToken(r.Header)
+	}
 	v.identity = identity{
 		id: id, profile: p, plan: h.plan, ends: end.Unix(), assertion: h.assert(r, p, id, end), childToken: h.childTokenFor(r, v, id),
 	}

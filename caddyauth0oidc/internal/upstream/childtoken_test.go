@@ -27,6 +27,10 @@ func TestHDR_41_BearerTokenTakesThePlaceOfTheClientsWhereThereIsASession(t *test
 	if p.Withdraw(r); len(r.Header) != 0 {
 		t.Errorf("left: %q", r.Header)
 	}
+	apply("a.b.c")
+	if p.WithdrawChildToken(r.Header); r.Header["Authorization"] != nil || r.Header.Get("X-Auth0-User-Id") == "" {
+		t.Errorf("without the token: %q", r.Header)
+	}
 	r.Header.Set("Authorization", "Bearer evil")
 	if apply(""); r.Header["Authorization"] != nil {
 		t.Errorf("without a token: %q", r.Header["Authorization"])

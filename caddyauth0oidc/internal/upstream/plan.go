@@ -88,15 +88,16 @@ type Line struct {
 
 // Plan knows the headers that are ours. It is safe for concurrent use.
 type Plan struct {
-	prefixes []string  // folded, the operator's first
-	names    []string  // folded, of headers without one of the prefixes
-	initials [256]bool // the bytes that prefixes and names begin with, in either case
-	headers  []header
-	expands  bool                // a header has text to expand
-	bearer   bool                // Authorization is among the headers, though not ours
-	subject  bool                // a header needs the user id taken apart
-	encode   func(string) string // nil if values stay as they are
-	text     func(claim any) string
+	prefixes   []string  // folded, the operator's first
+	names      []string  // folded, of headers without one of the prefixes
+	initials   [256]bool // the bytes that prefixes and names begin with, in either case
+	headers    []header
+	expands    bool                // a header has text to expand
+	bearer     bool                // Authorization is among the headers, though not ours
+	childToken string              // the key of its header, or none
+	subject    bool                // a header needs the user id taken apart
+	encode     func(string) string // nil if values stay as they are
+	text       func(claim any) string
 }
 
 // header is one that Apply sets.
@@ -146,6 +147,7 @@ func (p *Plan) addAll(c Config, prefix string) error {
 	if err := p.addFurther(c.Assertion, fromAssertion); err != nil {
 		return err
 	}
+	p.childToken = textproto.CanonicalMIMEHeaderKey(c.ChildToken)
 	if c.ChildToken == authorization {
 		p.bearer = true
 		p.add(authorization, fromChildBearer, "")

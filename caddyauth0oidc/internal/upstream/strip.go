@@ -46,6 +46,13 @@ func (p *Plan) Withdraw(r *http.Request) {
 	}
 }
 
+// WithdrawChildToken removes the header of the child's token that Apply has set.
+func (p *Plan) WithdrawChildToken(h http.Header) {
+	if p.childToken != "" {
+		delete(h, p.childToken)
+	}
+}
+
 // stripTrailer drops all trailers if one of ours is announced. Deleting that
 // one alone would not do, since net/http fills the same map again when the body
 // ends. That moment also adds trailers that nobody announced, which is why
