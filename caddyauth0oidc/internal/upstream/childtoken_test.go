@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"io"
 	"net/http"
 	"testing"
 
@@ -34,6 +35,36 @@ func TestHDR_41_BearerTokenTakesThePlaceOfTheClientsWhereThereIsASession(t *test
 	r.Header.Set("Authorization", "Bearer evil")
 	if apply(""); r.Header["Authorization"] != nil {
 		t.Errorf("without a token: %q", r.Header["Authorization"])
+	}
+}
+
+// HDR-13: a trailer is no place for a client's Authorization, and with a bearer token it
+// could pass for ours.
+func TestHDR_13_TrailerNamedAuthorizationIsDroppedInBearerMode(t *testing.T) {
+	t.Parallel()
+	for childToken, dropped := range map[string]bool{"Authorization": true, "X-Auth0-Child-Access-Token": false, "": false} {
+		p, err := NewPlan(Config{ChildToken: childToken})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"Authorization", "authorization", "AUTHORIZATION", "aUTHORIZATION"} {
+			announced := &http.Request{Header: http.Header{}, Trailer: http.Header{"X-Other": nil, name: nil}}
+			p.Strip(announced)
+			unparsed := &http.Request{Header: http.Header{"Trailer": {"X-Other,\t" + name + " "}}}
+			p.Strip(unparsed)
+			if (announced.Trailer == nil) != dropped || (len(unparsed.Header) == 0) != dropped {
+				t.Errorf("%s, %q: left %v and %v", name, childToken, announced.Trailer, unparsed.Header)
+			}
+			late := &http.Request{Header: http.Header{"Authorization": {"Basic dTpw"}}, Trailer: http.Header{"X-Other": nil}, Body: http.NoBody}
+			p.Strip(late)
+			late.Trailer[name] = []string{"Bearer evil"} // as net/http adds what nobody announced
+			if _, err := io.ReadAll(late.Body); err != nil {
+				t.Fatal(err)
+			}
+			if _, left := late.Trailer[name]; left == dropped || late.Header.Get("Authorization") == "" {
+				t.Errorf("%s, %q: late, left %v and %v", name, childToken, late.Trailer, late.Header)
+			}
+		}
 	}
 }
 

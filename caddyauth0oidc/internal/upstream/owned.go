@@ -58,6 +58,14 @@ func (p *Plan) owns(name string) bool {
 	return false
 }
 
+// ownsTrailer reports whether a trailer of this name could be taken for one of our
+// headers. With a bearer token that is Authorization, too: as a header it is the client's
+// where there is no session, but no client has a use for it as a trailer (RFC 9110
+// section 6.5.1).
+func (p *Plan) ownsTrailer(name string) bool {
+	return p.owns(name) || p.bearer && len(name) == len(authorization) && begins(name, "authorization")
+}
+
 // guards reports whether a client may not have this header removed by naming
 // it in Connection: ours, and those by which the application knows who calls.
 func (p *Plan) guards(name string) bool {

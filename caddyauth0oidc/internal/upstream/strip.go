@@ -24,7 +24,7 @@ func (p *Plan) Strip(r *http.Request) {
 				setOrDelete(r.Header, name, otherTokens(values, p.guards))
 			}
 		case name == "Trailer":
-			if anyToken(values, p.owns) {
+			if anyToken(values, p.ownsTrailer) {
 				delete(r.Header, name)
 				r.Trailer = nil
 			}
@@ -59,7 +59,7 @@ func (p *Plan) WithdrawChildToken(h http.Header) {
 // the body is watched when other trailers are announced.
 func (p *Plan) stripTrailer(r *http.Request) {
 	for name := range r.Trailer {
-		if p.owns(name) {
+		if p.ownsTrailer(name) {
 			r.Trailer = nil
 			return
 		}
@@ -82,7 +82,7 @@ func (b *trailedBody) Read(to []byte) (int, error) {
 	n, err := b.ReadCloser.Read(to)
 	if err != nil {
 		for name := range b.trailer {
-			if b.plan.owns(name) {
+			if b.plan.ownsTrailer(name) {
 				delete(b.trailer, name)
 			}
 		}
