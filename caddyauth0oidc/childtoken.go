@@ -63,8 +63,15 @@ func (m *Management) parseIDPToken(d *caddyfile.Dispenser) error {
 	t := m.IDPToken
 	return parseFields(d, fields{
 		"upstream": func() error { return oneArg(d, &t.Upstream, checkChildUpstream) },
-		"header":   func() error { return oneArg(d, &t.Header, checkAssertionHeader) },
+		"header":   func() error { return oneArg(d, &t.Header, checkChildHeader) },
 	})
+}
+
+func checkChildHeader(name string) error {
+	if name == "" { // which would stand for the default
+		return errors.New("the name is empty; write one like X-Auth0-Child-Access-Token, or leave the line out")
+	}
+	return checkAssertionHeader(name)
 }
 
 func checkChildUpstream(way string) error {
