@@ -142,7 +142,7 @@ func (h *Handler) newApplication(issuer string, by passage) (app tenant.Applicat
 		Method: h.ClientAuth, Warn: func(message string) { h.logger.Warn(message) },
 	}
 	if a := h.ClientAssertion; a != nil {
-		key, err := tenant.NewAssertionKey(tenant.KeyConfig{File: a.KeyFile, Algorithm: a.Algorithm, KeyID: a.KeyID}, issuer, h.ClientID)
+		key, err := tenant.NewAssertionKey(tenant.KeyConfig{File: a.KeyFile, Algorithm: a.Algorithm, KeyID: a.KeyID}, issuer, h.ClientID, h.now())
 		if err != nil {
 			return app, named("client_assertion", err)
 		}

@@ -54,11 +54,11 @@ type fileState struct {
 	modified, size int64
 }
 
-// NewAssertionKey reads the key and tries it: an error says why no assertion of the application would be accepted, and shows nothing
-// of the file.
-func NewAssertionKey(c KeyConfig, issuer, clientID string) (*AssertionKey, error) {
+// NewAssertionKey reads the key and tries it with an assertion of that time: an error says why no assertion of the application would be
+// accepted, and shows nothing of the file.
+func NewAssertionKey(c KeyConfig, issuer, clientID string, now time.Time) (*AssertionKey, error) {
 	k := &AssertionKey{config: c, issuer: issuer, clientID: clientID}
-	if err := k.reload(k.look()); err != nil {
+	if err := k.reload(k.look(), now); err != nil {
 		return nil, err
 	}
 	return k, nil
@@ -70,18 +70,18 @@ func (k *AssertionKey) assert(app Application, now time.Time, random io.Reader) 
 	if _, err := io.ReadFull(random, id[:]); err != nil {
 		return "", errRandom
 	}
-	return k.sign(k.current(app), now, id)
+	return k.sign(k.current(app, now), now, id)
 }
 
 // current gives the signer of the file as it is now, or the last good one.
-func (k *AssertionKey) current(app Application) jose.Signer {
+func (k *AssertionKey) current(app Application, now time.Time) jose.Signer {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	state := k.look()
 	if state == k.read {
 		return k.signer
 	}
-	if err := k.reload(state); err != nil && (k.refused == nil || *k.refused != state) { // one line for each change
+	if err := k.reload(state, now); err != nil && (k.refused == nil || *k.refused != state) { // one line for each change
 		k.refused = &state
 		app.warn("the key of client_assertion has changed and cannot be used, so the one before it goes on: " + err.Error())
 	}
@@ -99,7 +99,7 @@ func stateOf(path string) fileState {
 }
 
 // reload reads the file, whose state was looked at before: one that is replaced meanwhile is read again next time.
-func (k *AssertionKey) reload(state fileState) error {
+func (k *AssertionKey) reload(state fileState, now time.Time) error {
 	text, err := keyPEM.read(k.config.File)
 	if err != nil {
 		return err
@@ -120,7 +120,7 @@ func (k *AssertionKey) reload(state fileState) error {
 	if err != nil {
 		return errors.New("the key cannot sign; make another one")
 	}
-	if _, err := k.sign(signer, time.Time{}, [16]byte{}); err != nil {
+	if _, err := k.sign(signer, now, [16]byte{}); err != nil {
 		return err
 	}
 	k.signer, k.read, k.refused = signer, state, nil

@@ -59,7 +59,7 @@ func (f *keyFile) write(content []byte) {
 }
 
 func loadKey(path, algorithm, kid string) (*AssertionKey, error) {
-	return NewAssertionKey(KeyConfig{File: path, Algorithm: algorithm, KeyID: kid}, testIssuer, testClient)
+	return NewAssertionKey(KeyConfig{File: path, Algorithm: algorithm, KeyID: kid}, testIssuer, testClient, newClock().Now())
 }
 
 // sentAssertion exchanges a code and gives the assertion that was sent, parsed.
@@ -179,6 +179,25 @@ func TestKeysThatCannotBeUsed(t *testing.T) {
 	long := strings.Repeat("k", 1800)
 	if _, err := loadKey(newKeyFile(t, pkcs8(ecOne())).path, "", long); err == nil || !strings.Contains(err.Error(), "2048") {
 		t.Errorf("too long an assertion: %v", err)
+	}
+}
+
+// The trial at load is as long as what is sent later: what fits then fits at every login.
+func TestAKeyThatLoadsSignsAnAssertionThatFits(t *testing.T) {
+	t.Parallel()
+	file, loaded := newKeyFile(t, pkcs8(ecOne())), 0
+	for size := 1200; size < 1400; size++ {
+		key, err := loadKey(file.path, "", strings.Repeat("k", size))
+		if err != nil {
+			continue
+		}
+		loaded++
+		if _, err := key.assert(Application{}, newClock().Now(), rand.Reader); err != nil {
+			t.Errorf("a key id of %d bytes: %v", size, err)
+		}
+	}
+	if loaded == 0 || loaded == 200 {
+		t.Errorf("%d of 200 keys load, so the limit is not among them", loaded)
 	}
 }
 
