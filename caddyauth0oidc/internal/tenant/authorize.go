@@ -87,16 +87,16 @@ func (t *Tenant) AuthorizeURL(ctx context.Context, app Application, r AuthorizeR
 	if err != nil {
 		return "", err
 	}
-	pushes, err := r.pushes(md, app)
+	endpoint, err := r.pushesTo(md, app)
 	switch {
 	case err != nil:
 		return "", err
-	case !pushes:
+	case endpoint == "":
 		return withParameters(md.AuthorizationEndpoint, r.parameters(app)), nil
 	}
 	left := []Parameter{{"client_id", app.ClientID}}
 	if !r.Preview {
-		reference, err := t.push(ctx, app, md, r.parameters(app))
+		reference, err := t.push(ctx, app, endpoint, r.parameters(app))
 		if err != nil {
 			return "", err
 		}

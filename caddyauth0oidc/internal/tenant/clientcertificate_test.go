@@ -334,16 +334,58 @@ func TestINV_04_ACertificatesKeyShowsItselfToNobody(t *testing.T) {
 func TestRP_CMP_09_AliasOfPushedRequests(t *testing.T) {
 	t.Parallel()
 	md := &Metadata{TokenEndpoint: "https://a/t", MTLSAliases: Aliases{PushedAuthorizationEndpoint: "https://m/p"}}
-	with := Application{Certificate: new(ClientCertificate)}
-	if md.tokenEndpoint(with) != "https://a/t" || md.pushedEndpoint(with) != "https://m/p" || md.pushedEndpoint(Application{}) != "" {
-		t.Errorf("%q, %q, %q", md.tokenEndpoint(with), md.pushedEndpoint(with), md.pushedEndpoint(Application{}))
-	}
 	for _, tt := range []struct {
 		app  Application
-		want bool
-	}{{with, true}, {Application{}, false}} {
-		if pushes, err := (AuthorizeRequest{}).pushes(md, tt.app); pushes != tt.want || err != nil {
-			t.Errorf("pushed: %v, %v", pushes, err)
+		want string
+	}{{Application{Certificate: new(ClientCertificate)}, "https://m/p"}, {Application{}, ""}} {
+		token, pushed, err := md.endpointsOf(tt.app, exchanging)
+		if token != "https://a/t" || pushed != tt.want || err != nil {
+			t.Errorf("%q, %q, %v", token, pushed, err)
+		}
+		if endpoint, err := (AuthorizeRequest{}).pushesTo(md, tt.app); endpoint != tt.want || err != nil {
+			t.Errorf("pushed to %q, %v", endpoint, err)
+		}
+	}
+}
+
+// Aliases that cannot be used are nothing to those without a certificate, and the others are told before anything is sent.
+func TestRP_CMP_09_UnusableAliasesHurtCertificatesAlone(t *testing.T) {
+	t.Parallel()
+	c := must(newCertificateFiles(t, selfSigned("one", ecOne()), pkcs8(ecOne())).load(Egress{}, newClock().Now, &warnings{}))
+	for name, tt := range map[string]struct {
+		member any
+		want   error
+	}{
+		"http":         {object{"token_endpoint": "http://acme.eu.auth0.com/oauth/token"}, errAlias},
+		"relative":     {object{"pushed_authorization_request_endpoint": "/oauth/par"}, errAlias},
+		"no object":    {"https://mtls.example/", errMalformed},
+		"a list":       {[]string{}, errMalformed},
+		"wrong types":  {object{"token_endpoint": 1}, errMalformed},
+		"another case": {object{"Token_Endpoint": "/x"}, nil},
+		"none":         {nil, nil},
+	} {
+		a := newAuthority()
+		a.serve(discoveryPath, discovery(object{"mtls_endpoint_aliases": tt.member}))
+		a.serve(tokenPath, tokenAnswer(nil))
+		tn := newTestTenant(t, a, newClock().Now)
+		if _, err := tn.AuthorizeURL(t.Context(), testApp, loginRequest()); err != nil {
+			t.Errorf("%s: a login with a secret: %v", name, err)
+		}
+		if err := exchangeAs(t, tn, testApp); err != nil || a.hits(tokenPath) != 1 {
+			t.Errorf("%s: a code with a secret: %v", name, err)
+		}
+		app := Application{ClientID: testClient, Certificate: c}
+		_, err := tn.AuthorizeURL(t.Context(), app, loginRequest())
+		if !errors.Is(err, tt.want) {
+			t.Errorf("%s: a login with a certificate: %v", name, err)
+		}
+		if tt.want == nil {
+			continue
+		}
+		wantUnavailable(t, err)
+		err = exchangeAs(t, tn, app)
+		if wantUnavailable(t, err); !errors.Is(err, tt.want) || a.hits(tokenPath) != 1 {
+			t.Errorf("%s: a code with a certificate: %v", name, err)
 		}
 	}
 }

@@ -25,6 +25,7 @@ var (
 	errMalformed      = errors.New("the answer is not the JSON document that was asked for")
 	errForeignIssuer  = errors.New("the discovery document is of another issuer: compare it with the configured domain or issuer, to the byte and with the slash at its end")
 	errEndpoint       = errors.New("the discovery document lacks an endpoint or has one that is not an https URL")
+	errAlias          = errors.New("mtls_endpoint_aliases of the discovery document has an endpoint that is not an https URL")
 	errNoS256         = errors.New("the discovery document does not offer S256, the code challenge that every login uses")
 	errNoKeys         = errors.New("the key set has no key that can be used")
 	errRedirect       = errors.New("the answer is a redirect, which is not followed")

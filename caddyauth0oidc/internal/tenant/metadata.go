@@ -1,6 +1,7 @@
 package tenant
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/url"
@@ -36,26 +37,45 @@ type Metadata struct {
 	IssParameterSupported bool
 }
 
-// Aliases take the place of the endpoints of the same names; empty ones do not.
+// Aliases take the place of the endpoints of the same names; empty ones do not. They are judged where they are used: who has no
+// certificate must ignore them (RFC 8705 section 5).
 type Aliases struct {
 	// TokenEndpoint is where codes are exchanged.
 	TokenEndpoint string `json:"token_endpoint"`
 	// PushedAuthorizationEndpoint is where authorization requests can be pushed.
 	PushedAuthorizationEndpoint string `json:"pushed_authorization_request_endpoint"`
+	// Err says why none of them can be used, or is nil.
+	Err error `json:"-"`
 }
 
-func (md *Metadata) tokenEndpoint(app Application) string {
-	if app.Certificate != nil && md.MTLSAliases.TokenEndpoint != "" {
-		return md.MTLSAliases.TokenEndpoint
+// readAliases gives the member of the discovery document, or why it cannot be used. One alias that is none spoils the other:
+// no certificate is presented anywhere by a guess.
+func readAliases(member []byte, plain bool) (a Aliases) {
+	if len(member) == 0 {
+		return a
 	}
-	return md.TokenEndpoint
+	if err := decodeExactly(member, &a); err != nil {
+		return Aliases{Err: err}
+	}
+	for _, endpoint := range []string{a.TokenEndpoint, a.PushedAuthorizationEndpoint} {
+		if endpoint != "" && !usableEndpoint(endpoint, plain) {
+			return Aliases{Err: errAlias}
+		}
+	}
+	return a
 }
 
-func (md *Metadata) pushedEndpoint(app Application) string {
-	if app.Certificate != nil && md.MTLSAliases.PushedAuthorizationEndpoint != "" {
-		return md.MTLSAliases.PushedAuthorizationEndpoint
+// endpointsOf gives the endpoints at which the application authenticates; pushed is empty when not offered. The error is an
+// *UnavailableError.
+func (md *Metadata) endpointsOf(app Application, doing string) (token, pushed string, err error) {
+	token, pushed = md.TokenEndpoint, md.PushedAuthorizationEndpoint
+	if app.Certificate == nil {
+		return token, pushed, nil
 	}
-	return md.PushedAuthorizationEndpoint
+	if err := md.MTLSAliases.Err; err != nil {
+		return "", "", &UnavailableError{Doing: doing, RetryAfter: minRetryAfter, Err: err}
+	}
+	return cmp.Or(md.MTLSAliases.TokenEndpoint, token), cmp.Or(md.MTLSAliases.PushedAuthorizationEndpoint, pushed), nil
 }
 
 // Metadata returns the discovery document, which is fetched on first use and refreshed in the background every ten minutes.
@@ -84,18 +104,18 @@ func (t *Tenant) discover(ctx context.Context) (*Metadata, *UnavailableError) {
 
 // document has the members of OpenID Connect Discovery 1.0 section 3 and RFC 8414 section 2 that we use.
 type document struct {
-	Issuer                string   `json:"issuer"`
-	AuthorizationEndpoint string   `json:"authorization_endpoint"`
-	TokenEndpoint         string   `json:"token_endpoint"`
-	JWKSURI               string   `json:"jwks_uri"`
-	UserinfoEndpoint      string   `json:"userinfo_endpoint"`
-	EndSessionEndpoint    string   `json:"end_session_endpoint"`
-	RevocationEndpoint    string   `json:"revocation_endpoint"`
-	PushedEndpoint        string   `json:"pushed_authorization_request_endpoint"`
-	Aliases               Aliases  `json:"mtls_endpoint_aliases"`
-	RequirePushed         bool     `json:"require_pushed_authorization_requests"`
-	IssParameterSupported bool     `json:"authorization_response_iss_parameter_supported"`
-	ChallengeMethods      []string `json:"code_challenge_methods_supported"`
+	Issuer                string               `json:"issuer"`
+	AuthorizationEndpoint string               `json:"authorization_endpoint"`
+	TokenEndpoint         string               `json:"token_endpoint"`
+	JWKSURI               string               `json:"jwks_uri"`
+	UserinfoEndpoint      string               `json:"userinfo_endpoint"`
+	EndSessionEndpoint    string               `json:"end_session_endpoint"`
+	RevocationEndpoint    string               `json:"revocation_endpoint"`
+	PushedEndpoint        string               `json:"pushed_authorization_request_endpoint"`
+	Aliases               exactjson.RawMessage `json:"mtls_endpoint_aliases"`
+	RequirePushed         bool                 `json:"require_pushed_authorization_requests"`
+	IssParameterSupported bool                 `json:"authorization_response_iss_parameter_supported"`
+	ChallengeMethods      []string             `json:"code_challenge_methods_supported"`
 }
 
 func parseMetadata(body []byte, issuer string) (*Metadata, error) {
@@ -115,7 +135,6 @@ func parseMetadata(body []byte, issuer string) (*Metadata, error) {
 	}
 	for _, endpoint := range []string{
 		d.UserinfoEndpoint, d.EndSessionEndpoint, d.RevocationEndpoint, d.PushedEndpoint,
-		d.Aliases.TokenEndpoint, d.Aliases.PushedAuthorizationEndpoint,
 	} {
 		if endpoint != "" && !usableEndpoint(endpoint, plain) {
 			return nil, errEndpoint
@@ -133,7 +152,7 @@ func parseMetadata(body []byte, issuer string) (*Metadata, error) {
 		EndSessionEndpoint:          d.EndSessionEndpoint,
 		RevocationEndpoint:          d.RevocationEndpoint,
 		PushedAuthorizationEndpoint: d.PushedEndpoint,
-		MTLSAliases:                 d.Aliases,
+		MTLSAliases:                 readAliases(d.Aliases, plain),
 		RequirePushed:               d.RequirePushed,
 		IssParameterSupported:       d.IssParameterSupported,
 	}, nil

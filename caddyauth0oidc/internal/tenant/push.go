@@ -34,23 +34,27 @@ const (
 	maxRequestLife = 3600
 )
 
-// pushes reports whether a request goes to the tenant before the browser does.
-func (r AuthorizeRequest) pushes(md *Metadata, app Application) (bool, error) {
-	offered := md.pushedEndpoint(app) != ""
+// pushesTo gives the endpoint that a request goes to before the browser does, or nothing.
+func (r AuthorizeRequest) pushesTo(md *Metadata, app Application) (endpoint string, err error) {
+	_, endpoint, err = md.endpointsOf(app, pushing)
 	switch {
-	case r.Push == PushOn && !offered:
-		return false, ErrPushNotOffered
+	case err != nil:
+		return "", err
+	case r.Push == PushOn && endpoint == "":
+		return "", ErrPushNotOffered
 	case r.Push == PushOff && md.RequirePushed:
-		return false, ErrPushRequired
+		return "", ErrPushRequired
+	case r.Push == PushOff:
+		return "", nil
 	}
-	return offered && r.Push != PushOff, nil
+	return endpoint, nil
 }
 
-// push hands the parameters of a login over and returns the reference to them that the browser takes along. The error is an
+// push hands the parameters of a login over to the endpoint and returns the reference to them that the browser takes along. The error is an
 // *UnavailableError, a *RefusedError or ErrRequestTooLarge; none of them leaves anything that could be sent instead.
-func (t *Tenant) push(ctx context.Context, app Application, md *Metadata, parameters []Parameter) (string, error) {
+func (t *Tenant) push(ctx context.Context, app Application, endpoint string, parameters []Parameter) (string, error) {
 	asked := call{
-		doing: pushing, endpoint: md.pushedEndpoint(app), form: url.Values{}, limit: maxPushed, throttledUntil: &t.pushThrottledUntil,
+		doing: pushing, endpoint: endpoint, form: url.Values{}, limit: maxPushed, throttledUntil: &t.pushThrottledUntil,
 	}
 	for _, p := range parameters {
 		asked.form.Set(p.Name, p.Value)
