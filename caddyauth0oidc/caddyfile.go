@@ -51,7 +51,14 @@ func parseGlobalOption(d *caddyfile.Dispenser, previous any) (any, error) {
 		return nil, d.Errf("there is already an %s block named '%s'; give this one another name", directive, name)
 	}
 	all[name] = new(Handler)
-	return all, all[name].parseBlock(d)
+	head := *d
+	if err := all[name].parseBlock(d); err != nil {
+		return nil, err
+	}
+	if err := all[name].checkInPlaceOfSecret(); err != nil { // which a directive may replace
+		return nil, head.WrapErr(err)
+	}
+	return all, nil
 }
 
 // parseDirective reads the directive of a site. Its matcher goes into the
@@ -186,19 +193,21 @@ var addable = map[string]bool{"require": true, "deny": true}
 func (h *Handler) parseBlock(d *caddyfile.Dispenser) error {
 	ofPreset := h.Connections
 	h.Connections = nil
-	err := h.inheritIssuer(func() error {
-		return eachOnce(d, repeatable, func(name string) error {
-			set := settings[name]
-			if set == nil {
-				return unknown(d, name, settings)
-			}
-			return set(h, d)
-		})
-	})
+	err := h.inheritIssuer(func() error { return h.inheritClient(func() error { return h.parseSettings(d) }) })
 	if len(h.Connections) == 0 {
 		h.Connections = ofPreset
 	}
 	return err
+}
+
+func (h *Handler) parseSettings(d *caddyfile.Dispenser) error {
+	return eachOnce(d, repeatable, func(name string) error {
+		set := settings[name]
+		if set == nil {
+			return unknown(d, name, settings)
+		}
+		return set(h, d)
+	})
 }
 
 // eachOnce calls set for every line of the block that begins at d.

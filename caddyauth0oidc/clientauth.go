@@ -1,6 +1,7 @@
 package caddyauth0oidc
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 	"unicode"
@@ -105,15 +106,30 @@ func checkClientAuth(method string) error {
 	return oneOf(method, []string{tenant.AuthPost, tenant.AuthBasic})
 }
 
+// inheritClient parses a block whose client_secret, client_assertion or client_certificate
+// takes the place of any of the preset's. What belongs to a secret goes with it.
+func (h *Handler) inheritClient(parse func() error) error {
+	secret, next, method := h.ClientSecret, h.NextClientSecret, h.ClientAuth
+	assertion, certificate := h.ClientAssertion, h.ClientCertificate
+	h.ClientSecret, h.NextClientSecret, h.ClientAuth, h.ClientAssertion, h.ClientCertificate = "", "", "", nil, nil
+	if err := parse(); err != nil {
+		return err
+	}
+	if h.ClientSecret == "" && !h.hasNoSecret() {
+		h.ClientSecret, h.NextClientSecret = secret, next
+		h.ClientAssertion, h.ClientCertificate = assertion, certificate
+	}
+	if !h.hasNoSecret() {
+		h.ClientAuth = cmp.Or(h.ClientAuth, method)
+	}
+	return nil
+}
+
 // checkClient compares the settings with which the module authenticates.
 func (h *Handler) checkClient() error {
 	switch {
-	case h.ClientCertificate != nil && h.ClientAssertion != nil:
-		return errors.New("client_certificate: it takes the place of 'client_assertion'; keep one of the two")
-	case h.ClientCertificate != nil:
-		return named("client_certificate", errors.Join(h.checkNoSecret(), h.ClientCertificate.check()))
-	case h.ClientAssertion != nil:
-		return named("client_assertion", errors.Join(h.checkNoSecret(), h.ClientAssertion.check()))
+	case h.hasNoSecret():
+		return h.checkInPlaceOfSecret()
 	case h.NextClientSecret != "" && h.ClientSecret == "":
 		return errors.New("next_client_secret: there is no client_secret before it; write that first")
 	case h.ClientSecret != "" && checkNotEmpty(h.ClientSecret) != nil:
@@ -124,6 +140,19 @@ func (h *Handler) checkClient() error {
 
 // hasNoSecret tells whether something takes the place of a secret.
 func (h *Handler) hasNoSecret() bool { return h.ClientAssertion != nil || h.ClientCertificate != nil }
+
+// checkInPlaceOfSecret judges client_assertion or client_certificate, whichever there is.
+func (h *Handler) checkInPlaceOfSecret() error {
+	switch {
+	case h.ClientCertificate != nil && h.ClientAssertion != nil:
+		return errors.New("client_certificate: it takes the place of 'client_assertion'; keep one of the two")
+	case h.ClientCertificate != nil:
+		return named("client_certificate", errors.Join(h.checkNoSecret(), h.ClientCertificate.check()))
+	case h.ClientAssertion != nil:
+		return named("client_assertion", errors.Join(h.checkNoSecret(), h.ClientAssertion.check()))
+	}
+	return nil
+}
 
 func (h *Handler) checkNoSecret() error {
 	switch {
