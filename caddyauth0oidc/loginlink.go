@@ -20,7 +20,7 @@ type loginLink struct {
 	prompt     string            // in place of the directive's, unless it is empty
 	invitation string            // ticket of an invitation, or empty
 	iss        string            // that another party has named, or empty
-	form       string            // id under which a form waits, unless it is empty
+	form       string            // id under which a form waits, unless it is empty or iss is not
 }
 
 // serveLogin is the direct link: GET <prefix>/login?return_to=&connection=&prompt=login.
@@ -67,7 +67,10 @@ func (h *Handler) readLoginLink(r *http.Request, v *visit) (loginLink, *refusal)
 	if refused != nil {
 		return loginLink{}, refused
 	}
-	link := loginLink{returnTo: h.localReturnTo(r, query["return_to"]), iss: query["iss"], form: query["form"]}
+	link := loginLink{returnTo: h.localReturnTo(r, query["return_to"]), iss: query["iss"]}
+	if link.iss == "" { // another party knows of no form of ours
+		link.form = query["form"]
+	}
 	if link.owner, link.connection, refused = h.inviter(v, query).beginner(r, v, query); refused != nil {
 		return loginLink{}, refused
 	}

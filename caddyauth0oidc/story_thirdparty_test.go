@@ -109,6 +109,26 @@ func TestRP_OUT_02_WhatIsNotOursIsRefused(t *testing.T) {
 	}
 }
 
+// RP-OUT-02: what another party writes as a form that waits is nothing to us, and its login
+// stays one of another party behind the choice.
+func TestRP_OUT_02_AnotherPartyKnowsOfNoForm(t *testing.T) {
+	t.Parallel()
+	w := chooserWorld(t)
+	parameters := url.Values{"iss": {w.pair.Master.Issuer()}, "target_link_uri": {"/reports"}, "form": {"junk"}}
+	page := w.initiate(w.browser(), http.MethodGet, parameters)
+	for label, link := range w.wantWays(page, "acme-child", "Partners & friends") {
+		u, err := url.Parse(link)
+		if err != nil || u.Query().Get("iss") != w.pair.Master.Issuer() || u.Query().Get("target_link_uri") != "/reports" || u.Query().Has("form") {
+			t.Errorf("%s leads to %s", label, link)
+		}
+	}
+	parameters.Set("connection", "partners")
+	b := w.browser()
+	if page = w.finishLogin(b, w.initiate(b, http.MethodGet, parameters)); page.Status != http.StatusOK || page.URL.String() != w.base+"/reports" {
+		t.Errorf("ended at %d %s\n%s", page.Status, page.URL, page.Body)
+	}
+}
+
 // Pages of other sites cannot heap up pending logins by forms, nor sign somebody in by a
 // part of a page; and without iss POST is no method of the route.
 func TestRP_OUT_02_FormsOfOthersAreBounded(t *testing.T) {
