@@ -103,15 +103,31 @@ func shown(entered string) string {
 }
 
 // rememberConnection notes for the next choice which connection somebody signed in
-// through: the verified one or, where the user id has none, the one that was asked for.
+// through: the one that was asked for, if the user has an account of it, or the one of the
+// user id, which may be that of another account that is linked. Where the user id has none
+// it is the one that was asked for.
 func (h *Handler) rememberConnection(header http.Header, r *http.Request, family session.Cookie, got *redeemed) {
 	if h.choice == "" {
 		return
 	}
-	verified := profile.ParseSubject(got.session.Profile.UserID).Connection
-	if name := cmp.Or(verified, got.asked); h.accepts(r, name) {
+	name := got.asked
+	if !h.cameBy(r, got) {
+		name = cmp.Or(profile.ParseSubject(got.session.Profile.UserID).Connection, name)
+	}
+	if h.accepts(r, name) {
 		session.WriteConnection(header, family, name)
 	}
+}
+
+// cameBy tells whether the user has an account of the connection that was asked for. One
+// that lets in everybody does not tell.
+func (h *Handler) cameBy(r *http.Request, got *redeemed) bool {
+	for _, c := range h.connectionsFor(r) {
+		if c.Name == got.asked {
+			return c.Strategy != policy.StrategyAny && h.judgeBy(policy.Connections{c}, &got.session.Profile, nil) == nil
+		}
+	}
+	return false
 }
 
 // holdForm keeps a form in the browser while the user chooses a connection.

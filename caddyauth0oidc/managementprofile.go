@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/management"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/policy"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/profile"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
@@ -282,8 +283,13 @@ func managementRefusal(err error, again string) (f refusal, ok bool) {
 // directive. The identities of a session are the master tenant's word, those of an
 // access token whatever an Action has made of it.
 func (h *Handler) judgeConnection(r *http.Request, p *profile.Profile, token *tenant.AccessToken) error {
+	return h.judgeBy(h.connectionsFor(r), p, token)
+}
+
+// judgeBy is judgeConnection by some of the connections.
+func (h *Handler) judgeBy(connections policy.Connections, p *profile.Profile, token *tenant.AccessToken) error {
 	if token == nil && h.fromManagement() {
-		return h.connectionsFor(r).JudgeLinked(p, h.userIDs)
+		return connections.JudgeLinked(p, h.userIDs)
 	}
-	return h.connectionsFor(r).Judge(p.UserID)
+	return connections.Judge(p.UserID)
 }

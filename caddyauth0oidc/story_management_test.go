@@ -354,6 +354,29 @@ func TestLinkedAccountIsLetInByItsIdentities(t *testing.T) {
 	}
 }
 
+// With linked accounts the connection that was used last is the one that the user came by,
+// and not that of the account whose user id both have.
+func TestLastConnectionOfLinkedAccountsIsTheOneThatWasUsed(t *testing.T) {
+	t.Parallel()
+	for name, primary := range map[string]string{"of the other connection": "auth0-oidc|partners|auth0|ann", "of a database": "auth0|ann"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := managedWorld(t, readUsers, withSite(siteOf(managed("")+"connection acme-child\n"+besidePartners)))
+			w.addPartners()
+			w.pair.Master.AddUser(auth0sim.User{ID: primary, Email: "ann@master.test"})
+			secondary := w.pair.Master.AddUser(auth0sim.User{ID: w.pair.MasterUserID(w.pair.User), Connection: "acme-child", Email: "user-in-child@mail.com"})
+			w.pair.Master.LinkUsers(primary, secondary.ID)
+			b := w.browser()
+			if page := w.choose(b, w.open(b, "/x"), "acme-child"); page.Status != http.StatusOK {
+				t.Fatalf("%d %s", page.Status, page.Body)
+			}
+			assertSeen(t, w.seen(), map[string]string{"X-Auth0-User-Id": primary})
+			w.clock.advance(80 * time.Hour)
+			w.wantWays(w.open(b, "/x"), "acme-child (last)", "Partners & friends")
+		})
+	}
+}
+
 // The master's custom domain has no Management API.
 func TestManagementAPIIsAskedAtTheCanonicalDomain(t *testing.T) {
 	t.Parallel()
