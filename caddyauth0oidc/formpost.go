@@ -84,10 +84,11 @@ func (h *Handler) pendingCookie(o origin) session.Cookie {
 }
 
 // takesForms tells whether one of the directives that answer this callback asks for
-// posted answers.
+// posted answers, or did so when a login of this browser began.
 func (h *Handler) takesForms(r *http.Request, v *visit) bool {
 	for _, sibling := range h.siblings(v) {
-		if sibling.posts(sibling.originOf(r)) {
+		o := sibling.originOf(r)
+		if sibling.posts(o) || r.Method == http.MethodPost && sibling.keys.Load().AwaitsPost(v.cookies, sibling.cookiesOf(o).Transaction.Name, h.now()) {
 			return true
 		}
 	}
@@ -159,6 +160,9 @@ func (h *Handler) takeAnswer(w http.ResponseWriter, r *http.Request, v *visit, f
 	t, ok := h.keys.Load().ReadTransaction(v.cookies, family.Name, state.Transaction, h.now())
 	if ok && !t.Posted {
 		return h.refuse(w, r, h.wrongMode(r, state))
+	}
+	if t.Posted { // the directive may not ask for posted answers any more
+		family.SameSite = http.SameSiteNoneMode
 	}
 	if ok && !h.shared.spent.has(t.ID) {
 		err := errLongAnswer

@@ -117,6 +117,43 @@ func TestAnswersInTheOtherModeAreRefused(t *testing.T) {
 	}
 }
 
+// A login that was begun before the mode changed ends as it was begun, for its own browser
+// alone: to everybody else POST is no method of the callback.
+func TestLoginsArePendingWhileTheModeChanges(t *testing.T) {
+	t.Parallel()
+	for _, before := range []string{modeQuery, modeFormPost} {
+		secret := "\nsecret \"" + newSecret + "\""
+		w := newWorld(t, withSettings("response_mode "+before+secret))
+		b, other := w.browser(), w.browser()
+		a, late := w.answerTo(b, "/page?q=1"), w.answerTo(other, "/late")
+		w.load(worldSetup{base: w.base, settings: "response_mode " + otherMode(before) + secret})
+		if before == modeFormPost {
+			w.wantNoPost(w.browser(), a)
+			w.clock.advance(session.TransactionLifetime + time.Second)
+			w.wantNoPost(other, late)
+			w.clock.advance(-session.TransactionLifetime - time.Second)
+		}
+		if page := w.deliver(b, a); page.Status != http.StatusOK || page.URL.String() != w.base+"/page?q=1" {
+			t.Errorf("%s: ended at %d %s\n%s", before, page.Status, page.URL, page.Body)
+		}
+		if before == modeFormPost {
+			w.wantNoPost(b, a)
+		}
+		if n := len(w.pendingLogins(b)); n != 0 || w.pair.Master.Calls("/oauth/token") != 1 {
+			t.Errorf("%s: %d logins are pending after %d exchanges", before, n, w.pair.Master.Calls("/oauth/token"))
+		}
+	}
+}
+
+// wantNoPost wants an answer to be refused for its method.
+func (w *world) wantNoPost(b *heldBrowser, a tenantAnswer) {
+	w.t.Helper()
+	response, _ := w.post(b, "/auth/callback", strings.NewReader(a.form), tenantForm(w))
+	if response.StatusCode != http.StatusMethodNotAllowed || response.Header.Get("Allow") != "GET" || len(response.Header.Values("Set-Cookie")) != 0 {
+		w.t.Errorf("a form gets %d %v", response.StatusCode, response.Header)
+	}
+}
+
 // Where an answer is refused, the way on is not the address that the login's form was sent to.
 func TestRefusedAnswerDoesNotLeadToTheAddressOfAForm(t *testing.T) {
 	t.Parallel()

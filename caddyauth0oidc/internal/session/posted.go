@@ -1,5 +1,7 @@
 package session
 
+import "time"
+
 // Answer is the tenant's answer to an authorization request that was posted to the
 // callback (OAuth 2.0 Form Post Response Mode). It waits in the cookie of its login for
 // the request of the browser that has the other cookies, too.
@@ -16,6 +18,18 @@ const (
 	answerPosted
 	answerPostedByIssuer
 )
+
+// AwaitsPost tells whether one of the pending logins of a request was begun with an answer
+// that is to be posted; prefix is that of their names. At most MaxTransactions are opened.
+func (k *Keyring) AwaitsPost(lines []string, prefix string, now time.Time) bool {
+	pending := newestFirst(lines, prefix)
+	for _, p := range pending[:min(len(pending), MaxTransactions)] {
+		if t, ok := k.ReadTransaction(lines, prefix, p.id, now); ok && t.Posted {
+			return true
+		}
+	}
+	return false
+}
 
 // packAnswer adds nothing to a login whose answer comes in the address: instances that
 // know no other kind can read it.

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The mode and the answer survive the cookie, and whoever knows no posted answers can read
@@ -41,6 +42,34 @@ func TestPostedAnswerSurvivesTheCookie(t *testing.T) {
 		}
 		if name == "in the address" && len(txn.pack()) != len(plain.pack()) {
 			t.Errorf("%s: %d bytes", name, len(txn.pack()))
+		}
+	}
+}
+
+// Only a pending login that is sealed, of its own cookie, and in time awaits a form.
+func TestPostIsAwaitedByPendingLoginsAlone(t *testing.T) {
+	t.Parallel()
+	k, c := newTestKeyring(t), newTestCookies(t).Transaction
+	posted, plain := newTestTransaction(t, testNow), newTestTransaction(t, testNow)
+	posted.Posted = true
+	b := &browser{t: t}
+	for i, want := range []bool{false, true} {
+		h := http.Header{}
+		if err := k.WriteTransaction(h, c, []Transaction{plain, posted}[i], nil); err != nil {
+			t.Fatal(err)
+		}
+		b.receive(h)
+		if got := k.AwaitsPost(b.lines(), c.Name, testNow); got != want {
+			t.Errorf("after %d logins: %t", i+1, got)
+		}
+	}
+	renamed := strings.ReplaceAll(strings.Join(b.lines(), "; "), posted.ID, newTestTransaction(t, testNow.Add(time.Second)).ID)
+	for name, got := range map[string]bool{
+		"late": k.AwaitsPost(b.lines(), c.Name, testNow.Add(TransactionLifetime)), "another key": newTestKeyring(t, secretB).AwaitsPost(b.lines(), c.Name, testNow),
+		"another name": k.AwaitsPost([]string{renamed}, c.Name, testNow), "nothing": k.AwaitsPost(nil, c.Name, testNow),
+	} {
+		if got {
+			t.Errorf("%s: a form is awaited", name)
 		}
 	}
 }
