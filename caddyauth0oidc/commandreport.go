@@ -191,7 +191,7 @@ func (c *connect) caddyfile(o management.Outcome) string {
 		site = "app.example.com"
 	}
 	return fmt.Sprintf("%s {\n\tauth0_oidc {\n\t\tdomain %s\n\t\tclient_id %s\n\t\tclient_secret {env.AUTH0_CLIENT_SECRET}\n"+
-		"\t\tconnection %s\n\t}\n\treverse_proxy localhost:8080\n}\n",
+		"\t\tconnection %s\n\t}\n\treverse_proxy legacy:8080\n}\n",
 		strings.TrimPrefix(site, "https://"), c.loginDomain(), visible(o.ClientID), c.connection)
 }
 
