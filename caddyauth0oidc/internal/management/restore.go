@@ -65,6 +65,9 @@ func (s Step) restoring(now Application) map[string]any {
 }
 
 func (s Step) restoreList(name string, now Application, body map[string]any) {
+	if name == "grant_types" && s.before[name] == nil { // without the member it may have had all of them, with an empty list none
+		return
+	}
 	kept := []any{}
 	for _, entry := range now.list(name) {
 		if !slices.Contains(s.added(name), entry) {

@@ -64,7 +64,7 @@ func TestRestoredApplicationIsWhatItWasOrTheErrorSaysSo(t *testing.T) {
 		},
 		{
 			what: "no algorithm", was: map[string]any{"oidc_conformant": true, memberSigning: map[string]any{"lifetime_in_seconds": 60.0}},
-			want: map[string]any{"callbacks": []any{}, "allowed_logout_urls": []any{}, "grant_types": []any{}}, left: "grant_types was not set, and is [] now",
+			want: map[string]any{"callbacks": []any{}, "allowed_logout_urls": []any{}, "grant_types": []any{codeGrant}}, left: "grant_types was not set, and is [authorization_code] now",
 		},
 		{
 			what: "no algorithm at a tenant that merges", merges: true,
