@@ -19,8 +19,10 @@ const (
 	// envFileMode keeps the client secret of a new file to the owner.
 	envFileMode = 0o600
 
-	// groupBits are the bits of a mode that are for a file's group, and everybodyReads the one that lets all others read it.
+	// groupBits and everybodyBits are the bits of a mode that are for a file's group and for all others, and everybodyReads the
+	// one that lets these read it.
 	groupBits      = 0o070
+	everybodyBits  = 0o007
 	everybodyReads = 0o004
 )
 
@@ -163,9 +165,9 @@ func keepAccess(f *os.File, path string) (warning string, err error) {
 func modeKept(path string, mode fs.FileMode, both, group bool) (fs.FileMode, string) {
 	switch {
 	case !group:
-		return mode &^ groupBits, path + " has another owner and group than before, and is closed to the group: see to it that Caddy can read it"
+		return mode &^ groupBits &^ everybodyBits, path + " has another owner and group than before, and is closed to all but its owner: see to it that Caddy can read it"
 	case !both:
-		return mode, path + " has another owner than before: see to it that Caddy can read it"
+		return mode &^ everybodyBits, path + " has another owner than before, and is closed to all but owner and group: see to it that Caddy can read it"
 	case mode&everybodyReads != 0:
 		return mode, path + " has a secret in it and can be read by everybody: chmod o= it"
 	}
