@@ -68,7 +68,7 @@ func cookieWithTokens(tb testing.TB) string {
 	tb.Helper()
 	m, header := newMint(tb), make(http.Header)
 	s := newSession(tb, m, 0)
-	s.Source = session.FromManagement
+	s.Source, s.Profile.Extra = session.FromManagement, []byte(`{"child_of":"`+Connection+`"}`)
 	cookie, err := m.Cookie(s)
 	if err != nil {
 		tb.Fatal(err)

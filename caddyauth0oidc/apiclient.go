@@ -2,6 +2,7 @@ package caddyauth0oidc
 
 import (
 	"errors"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 	"net/http"
 	"slices"
 	"strings"
@@ -67,7 +68,7 @@ func (h *Handler) judgeClient(r *http.Request, client *verifiedToken) *refusal {
 	refused := func(code string, cause error) *refusal {
 		return &refusal{code: code, status: http.StatusForbidden, cause: cause, bearer: h.bearerChallenge(o, "")}
 	}
-	switch err := h.admits(r, client.profile, client.AccessToken); {
+	switch err := h.admits(r, client.profile, session.FromIDToken, client.AccessToken); {
 	case errors.Is(err, policy.ErrContext), errors.Is(err, errStale): // RFC 9470 section 3
 		f := refused(codeStepUpRequired, err)
 		f.status, f.bearer = http.StatusUnauthorized, f.bearer+h.demand().challenge()

@@ -163,7 +163,7 @@ func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Tra
 	if err != nil {
 		return nil, err
 	}
-	if err := h.admits(r, found.profile, nil); err != nil {
+	if err := h.admits(r, found.profile, found.source, nil); err != nil {
 		return nil, err
 	}
 	s, err := session.New(h.random, h.now(), *found.profile)

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -245,8 +246,52 @@ type childToken struct {
 	without *profile.Profile // of the login, without the token's claims; nil if it has none of them
 }
 
-// childClaim is the claim below which those of the child's token are.
-const childClaim = "child"
+const (
+	// childClaim is the claim below which those of the child's token are.
+	childClaim = "child"
+	// childOfClaim names the connection behind which that child is.
+	childOfClaim = "child_of"
+)
+
+// acceptsChild tells whether a session says enough of the child for this directive: it
+// was begun by one that asks for the child's token and, if rules are about its claims, by
+// a connection that this request takes. A login that could not ask says nothing of it,
+// which does where there is a fallback.
+func (h *Handler) acceptsChild(r *http.Request, p *profile.Profile) bool {
+	if !h.usesChildToken() {
+		return true
+	}
+	of, _ := p.Claim(childOfClaim)
+	if connection, ok := of.(string); ok {
+		return h.accepts(r, connection) || !h.judgesChild()
+	}
+	_, claims := p.Claim(childClaim)
+	return h.Profile.Fallback != "" && !claims
+}
+
+// judgesChild tells whether a rule is about claims of the child's token.
+func (h *Handler) judgesChild() bool {
+	about := func(rule Rule) bool { return rule.Claim == childClaim || strings.HasPrefix(rule.Claim, childClaim+".") }
+	return slices.ContainsFunc(h.Require, about) || slices.ContainsFunc(h.Deny, about)
+}
+
+// withoutForeignChild hides what the child of another connection has said: a user with
+// linked accounts may have come by that.
+func (h *Handler) withoutForeignChild(r *http.Request, p *profile.Profile) *profile.Profile {
+	of, _ := p.Claim(childOfClaim)
+	if connection, ok := of.(string); !ok || h.accepts(r, connection) {
+		return p
+	}
+	var claims map[string]json.RawMessage
+	if json.Unmarshal(p.Extra, &claims) != nil {
+		claims = nil
+	}
+	delete(claims, childClaim)
+	delete(claims, childOfClaim)
+	hidden := p.Forgetful()
+	hidden.Extra, _ = json.Marshal(claims) // of JSON that was just read
+	return &hidden
+}
 
 // withoutChild keeps anybody else from speaking for the child's token.
 func (h *Handler) withoutChild(claims map[string]any) map[string]any {
@@ -255,6 +300,7 @@ func (h *Handler) withoutChild(claims map[string]any) map[string]any {
 	}
 	claims = maps.Clone(claims)
 	delete(claims, childClaim)
+	delete(claims, childOfClaim)
 	return claims
 }
 

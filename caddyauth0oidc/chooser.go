@@ -124,7 +124,7 @@ func (h *Handler) rememberConnection(header http.Header, r *http.Request, family
 func (h *Handler) cameBy(r *http.Request, got *redeemed) bool {
 	for _, c := range h.connectionsFor(r) {
 		if c.Name == got.asked {
-			return c.Strategy != policy.StrategyAny && h.judgeBy(policy.Connections{c}, &got.session.Profile, nil) == nil
+			return c.Strategy != policy.StrategyAny && h.judgeBy(policy.Connections{c}, &got.session.Profile, got.session.Source) == nil
 		}
 	}
 	return false

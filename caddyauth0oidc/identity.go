@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/profile"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/upstream"
 )
@@ -35,12 +36,13 @@ var errStale = errors.New("judging the sign-in: auth_time does not show what max
 
 // admits judges whoever is known from a session or, if there is one, from an access
 // token, by the connection, by the organization, and by the strength and age of the
-// sign-in that this directive asks for. A machine is an application that acts for itself: it has come
-// through no connection, and the tenant grants it each API by name; but it has no
-// second factor either. How old its sign-in is, a session knows by its limits.
-func (h *Handler) admits(r *http.Request, p *profile.Profile, token *tenant.AccessToken) error {
+// sign-in that this directive asks for; the source is that of the session's profile. A
+// machine is an application that acts for itself: it has come through no connection, and
+// the tenant grants it each API by name; but it has no second factor either. How old its
+// sign-in is, a session knows by its limits.
+func (h *Handler) admits(r *http.Request, p *profile.Profile, source session.Source, token *tenant.AccessToken) error {
 	if token == nil || !token.IsMachine() {
-		if err := h.judgeConnection(r, p, token); err != nil {
+		if err := h.judgeConnection(r, p, source); err != nil {
 			return err
 		}
 	}

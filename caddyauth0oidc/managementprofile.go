@@ -228,6 +228,9 @@ func (h *Handler) profileAndChild(ctx context.Context, token *tenant.IDToken, co
 		return foundProfile{}, errBlocked
 	}
 	claims := h.withoutChild(h.mergedClaims(token.Claims, record))
+	if h.usesChildToken() {
+		claims[childOfClaim] = connection
+	}
 	found, err := profileFrom(session.FromManagement, claims)
 	if err == nil {
 		found.profile, found.child, err = h.addChild(ctx, found.profile, claims, record, connection)
@@ -280,15 +283,15 @@ func managementRefusal(err error, again string) (f refusal, ok bool) {
 }
 
 // judgeConnection asks whether whoever is known came through a connection of this
-// directive. The identities of a session are the master tenant's word, those of an
-// access token whatever an Action has made of it.
-func (h *Handler) judgeConnection(r *http.Request, p *profile.Profile, token *tenant.AccessToken) error {
-	return h.judgeBy(h.connectionsFor(r), p, token)
+// directive. The identities of the Management API are the master tenant's word, those of
+// a token whatever an Action has made of it.
+func (h *Handler) judgeConnection(r *http.Request, p *profile.Profile, source session.Source) error {
+	return h.judgeBy(h.connectionsFor(r), p, source)
 }
 
 // judgeBy is judgeConnection by some of the connections.
-func (h *Handler) judgeBy(connections policy.Connections, p *profile.Profile, token *tenant.AccessToken) error {
-	if token == nil && h.fromManagement() {
+func (h *Handler) judgeBy(connections policy.Connections, p *profile.Profile, source session.Source) error {
+	if source == session.FromManagement && h.fromManagement() {
 		return connections.JudgeLinked(p, h.userIDs)
 	}
 	return connections.Judge(p.UserID)

@@ -133,6 +133,9 @@ func (h *Handler) shown(p *profile.Profile) *profile.Profile {
 // identity.
 func (h *Handler) shownFor(r *http.Request, p *profile.Profile) *profile.Profile {
 	shown := h.shown(p)
+	if h.fromManagement() || h.judgesChild() {
+		shown = h.withoutForeignChild(r, shown)
+	}
 	if !h.fromManagement() || h.connectionsFor(r).Judge(p.UserID) == nil {
 		return shown
 	}
