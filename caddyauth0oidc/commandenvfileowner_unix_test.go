@@ -55,7 +55,8 @@ func TestEnvFileIsNotOpenedToAnotherGroup(t *testing.T) {
 		both, group bool
 		mode        os.FileMode
 		warned      bool
-	}{{0o640, true, true, 0o640, false}, {0o640, false, true, 0o640, true}, {0o640, false, false, 0o600, true}, {0o644, true, true, 0o644, true}} {
+	}{{0o640, true, true, 0o640, false}, {0o640, false, true, 0o640, true}, {0o640, false, false, 0o600, true}, {0o644, true, true, 0o644, true},
+		{0o644, false, true, 0o640, true}, {0o644, false, false, 0o600, true}} {
 		mode, warning := modeKept("site.env", test.was, test.both, test.group)
 		if mode != test.mode || (warning != "") != test.warned {
 			t.Errorf("%+v: %s %q", test, mode, warning)
