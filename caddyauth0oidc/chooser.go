@@ -132,17 +132,12 @@ func (h *Handler) cameBy(r *http.Request, got *redeemed) bool {
 
 // holdForm keeps a form in the browser while the user chooses a connection.
 func (h *Handler) holdForm(w http.ResponseWriter, r *http.Request, v *visit, form *session.Form, status int) error {
-	again := form.Kept.IsZero() // it is here for the first time, and the browser can send it again
 	t, err := session.NewTransaction(h.random, h.now())
 	if err != nil {
 		return h.refuse(w, r, refusal{code: codeInternal, status: http.StatusInternalServerError, cause: err})
 	}
-	if err := h.keepForm(w.Header(), r, v, t, form); err != nil {
-		if again {
-			return h.refuse(w, r, h.formNotKept(r, err))
-		}
-		h.dropForm(w, r, v)
-		return h.refuse(w, r, formLost(err))
+	if refused := h.keepFormFor(w, r, v, t, form, form.Kept.IsZero()); refused != nil {
+		return h.refuse(w, r, *refused)
 	}
 	redirect(w, h.loginURL(r)+"&form="+t.ID, status)
 	return nil

@@ -70,6 +70,21 @@ func loadWith(t *testing.T, settings map[string]any) error {
 	return caddy.Validate(adaptConfig(t, string(config)))
 }
 
+// wantLoading loads such a configuration and wants the error to say what is given, or none, and never to show a key.
+func wantLoading(t *testing.T, settings map[string]any, want string) {
+	t.Helper()
+	err := loadWith(t, settings)
+	switch {
+	case want == "" && err != nil:
+		t.Error(err)
+	case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+		t.Errorf("%v, want %q", err, want)
+	}
+	if err != nil && strings.Contains(err.Error(), "PRIVATE KEY") {
+		t.Error("INV-04: the key is in the error")
+	}
+}
+
 func TestHowTheModuleAuthenticatesIsJudgedWhenItIsLoaded(t *testing.T) {
 	adaptNoEnvironment(t)
 	t.Setenv(envClientSecret, "from the environment")
@@ -121,16 +136,7 @@ func TestHowTheModuleAuthenticatesIsJudgedWhenItIsLoaded(t *testing.T) {
 		"next_client_secret not to be had at all": {map[string]any{"next_client_secret": "{env.TEST_NO_SUCH_NAME}"}, "resolving next_client_secret"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := loadWith(t, tt.settings)
-			switch {
-			case tt.want == "" && err != nil:
-				t.Error(err)
-			case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
-				t.Errorf("%v, want %q", err, tt.want)
-			}
-			if err != nil && strings.Contains(err.Error(), "PRIVATE KEY") {
-				t.Error("INV-04: the key is in the error")
-			}
+			wantLoading(t, tt.settings, tt.want)
 		})
 	}
 	t.Setenv(envClientSecret, "")

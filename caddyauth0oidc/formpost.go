@@ -126,10 +126,7 @@ func (f *sentForm) parameters(w http.ResponseWriter, now time.Time) (map[string]
 	case f.length > maxQuery:
 		return nil, errLongQuery
 	}
-	waits := http.NewResponseController(w)
-	_ = waits.SetReadDeadline(now.Add(formPatience)) // where there is none, the server's own limits hold
-	body, err := io.ReadAll(io.LimitReader(f.body, maxQuery+1))
-	_ = waits.SetReadDeadline(time.Time{})
+	body, err := readSoon(w, f.body, now, maxQuery+1)
 	if err != nil || f.length >= 0 && int64(len(body)) != f.length {
 		return nil, errFormBody
 	}

@@ -79,8 +79,10 @@ func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, v *visit, l
 	if err != nil {
 		return h.refuse(w, r, h.notBegun(err, l.again()))
 	}
-	if refused := h.keepFormFor(w, r, v, t, l); refused != nil {
-		return h.refuse(w, r, *refused)
+	if l.form != nil {
+		if refused := h.keepFormFor(w, r, v, t, l.form, l.retry == ""); refused != nil {
+			return h.refuse(w, r, *refused)
+		}
 	}
 	if r.Method != http.MethodHead { // a HEAD request has no browser behind it that would come back
 		if err := h.keys.Load().WriteTransaction(w.Header(), h.pendingCookie(o), t, v.cookies); err != nil {
@@ -96,16 +98,14 @@ func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, v *visit, l
 }
 
 // keepFormFor keeps the form of a login in the browser, or says why that is refused.
-func (h *Handler) keepFormFor(w http.ResponseWriter, r *http.Request, v *visit, t session.Transaction, l login) *refusal {
-	if l.form == nil {
-		return nil
-	}
-	err := h.keepForm(w.Header(), r, v, t, l.form)
+// Where it is here for the first time, the browser can send it again.
+func (h *Handler) keepFormFor(w http.ResponseWriter, r *http.Request, v *visit, t session.Transaction, form *session.Form, first bool) *refusal {
+	err := h.keepForm(w.Header(), r, v, t, form)
 	if err == nil {
 		return nil
 	}
 	f := h.formNotKept(r, err)
-	if l.retry != "" { // it was kept before, and reloading does not send it
+	if !first { // reloading does not send it
 		h.dropForm(w, r, v)
 		f = formLost(err)
 	}

@@ -130,7 +130,7 @@ func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (*session.For
 	case r.ContentLength > h.PreservePost:
 		return nil, nil, errFormTooLong
 	}
-	body, err := h.readSoon(w, r, h.PreservePost+1)
+	body, err := readSoon(w, r.Body, h.now(), h.PreservePost+1)
 	r.Body = readAgain{io.MultiReader(bytes.NewReader(body), r.Body), r.Body} // error routes may want it
 	switch {
 	case err != nil || r.ContentLength >= 0 && int64(len(body)) != r.ContentLength:
@@ -149,12 +149,12 @@ func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (*session.For
 }
 
 // readSoon reads at most so many bytes of a body, of a browser that does not make it wait.
-func (h *Handler) readSoon(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
+func readSoon(w http.ResponseWriter, body io.Reader, now time.Time, most int64) ([]byte, error) {
 	waits := http.NewResponseController(w)
-	_ = waits.SetReadDeadline(h.now().Add(formPatience)) // where there is none, the server's own limits hold
-	body, err := io.ReadAll(io.LimitReader(r.Body, most))
+	_ = waits.SetReadDeadline(now.Add(formPatience)) // where there is none, the server's own limits hold
+	read, err := io.ReadAll(io.LimitReader(body, most))
 	_ = waits.SetReadDeadline(time.Time{})
-	return body, err
+	return read, err
 }
 
 // addressAsCame gives path and query with the very escapes of the browser.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -39,7 +38,7 @@ var errUnexpected = errors.New("not everything was as expected")
 
 // check tells the whole story.
 func check(ctx context.Context, out io.Writer, w *world) error {
-	s := &story{world: w, out: out, transport: loopbackTransport()}
+	s := &story{world: w, out: out, transport: auth0sim.LoopbackTransport()}
 	defer s.transport.CloseIdleConnections()
 	s.user = s.browser()
 	return tell(ctx, s, steps)
@@ -62,25 +61,6 @@ func tell(ctx context.Context, s *story, steps []step) error {
 	}
 	s.say("\nEverything was as expected: %d steps, %d observations.", len(steps), s.seen)
 	return nil
-}
-
-// loopbackTransport sends every name below localhost to this machine, as
-// browsers do (RFC 6761 section 6.3), whether a resolver knows it or not, and
-// nothing to any other.
-func loopbackTransport() *http.Transport {
-	var dialer net.Dialer
-	return &http.Transport{
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			host, port, err := net.SplitHostPort(address)
-			if err != nil {
-				return nil, err
-			}
-			if !strings.HasSuffix(host, ".localhost") {
-				return nil, fmt.Errorf("the story never leaves this machine, and %s is another", host)
-			}
-			return dialer.DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
-		},
-	}
 }
 
 func (s *story) browser() *auth0sim.Browser { return auth0sim.NewBrowser(s.transport) }

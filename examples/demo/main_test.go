@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
 )
 
 // A process has one Caddy, so the two ways to run the demo come one after the
@@ -88,7 +90,7 @@ func personIsIntroduced(t *testing.T) {
 	}
 	_, after, _ := strings.Cut(told, "Open http://")
 	address, _, _ := strings.Cut(after, "/")
-	conn, err := loopbackTransport().DialContext(t.Context(), "tcp", address)
+	conn, err := auth0sim.LoopbackTransport().DialContext(t.Context(), "tcp", address)
 	if err == nil {
 		_ = conn.Close()
 		t.Errorf("%s still answers", address)

@@ -1,13 +1,10 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
 )
@@ -15,7 +12,7 @@ import (
 // login opens the address as a browser does, signs the child's user in, and
 // prints the way and what the application saw.
 func login(out io.Writer, address string) error {
-	transport := loopbackTransport()
+	transport := auth0sim.LoopbackTransport()
 	defer transport.CloseIdleConnections()
 	browser := auth0sim.NewBrowser(transport)
 	page, err := browser.Get(address)
@@ -42,21 +39,3 @@ func login(out io.Writer, address string) error {
 }
 
 func withoutQuery(u *url.URL) string { return u.Scheme + "://" + u.Host + u.Path }
-
-// loopbackTransport sends every name below localhost to this machine (RFC 6761
-// section 6.3), whether a resolver knows it or not, and nothing to any other.
-func loopbackTransport() *http.Transport {
-	var dialer net.Dialer
-	return &http.Transport{
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			host, port, err := net.SplitHostPort(address)
-			if err != nil {
-				return nil, err
-			}
-			if !strings.HasSuffix(host, ".localhost") {
-				return nil, fmt.Errorf("%s is another machine", host)
-			}
-			return dialer.DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
-		},
-	}
-}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
 )
 
 // told hands over what is written first.
@@ -49,7 +51,7 @@ func TestTenantsAreEmptyAndTellTheEnvironment(t *testing.T) {
 			t.Errorf("%s is not told", name)
 		}
 	}
-	transport := loopbackTransport()
+	transport := auth0sim.LoopbackTransport()
 	defer transport.CloseIdleConnections()
 	response, err := (&http.Client{Transport: transport}).Get(env["MASTER"] + "/.well-known/openid-configuration")
 	if err != nil || response.StatusCode != http.StatusOK {
