@@ -270,6 +270,17 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
+// hangingAt never answers requests for the path.
+func hangingAt(next http.RoundTripper, path string) roundTrip {
+	return func(r *http.Request) (*http.Response, error) {
+		if r.URL.Path != path {
+			return next.RoundTrip(r)
+		}
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+}
+
 // endless is a body that never ends, and counts what was read of it.
 type endless struct{ read int }
 

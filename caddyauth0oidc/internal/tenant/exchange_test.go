@@ -213,13 +213,7 @@ func TestFAULT_03_TheExchangeHasATimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority()
-		tn := newTestTenant(t, roundTrip(func(r *http.Request) (*http.Response, error) {
-			if r.URL.Path != tokenPath {
-				return a.RoundTrip(r)
-			}
-			<-r.Context().Done()
-			return nil, r.Context().Err()
-		}), nil)
+		tn := newTestTenant(t, hangingAt(a, tokenPath), nil)
 		start := time.Now()
 		_, err := exchange(t, tn)
 		if wantUnavailable(t, err); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != defaultTimeout {

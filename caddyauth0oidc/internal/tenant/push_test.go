@@ -249,13 +249,7 @@ func TestFAULT_03_APushHasATimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := newPushAuthority()
-		tn := newTestTenant(t, roundTrip(func(r *http.Request) (*http.Response, error) {
-			if r.URL.Path != parPath {
-				return a.RoundTrip(r)
-			}
-			<-r.Context().Done()
-			return nil, r.Context().Err()
-		}), nil)
+		tn := newTestTenant(t, hangingAt(a, parPath), nil)
 		start := time.Now()
 		_, err := pushedURL(t, tn, testApp, loginRequest())
 		if wantUnavailable(t, err); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != defaultTimeout {

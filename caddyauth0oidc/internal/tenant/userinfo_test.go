@@ -251,13 +251,7 @@ func TestFAULT_03_UserinfoTimesOutByItself(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := newAuthority()
-		tn := newTestTenant(t, roundTrip(func(r *http.Request) (*http.Response, error) {
-			if r.URL.Path != userinfoPath {
-				return a.RoundTrip(r)
-			}
-			<-r.Context().Done()
-			return nil, r.Context().Err()
-		}), nil)
+		tn := newTestTenant(t, hangingAt(a, userinfoPath), nil)
 		start := time.Now()
 		_, err := askedUserinfo(t, tn)
 		if wantUnavailable(t, err); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != defaultTimeout {
