@@ -256,6 +256,7 @@ type Handler struct {
 	plan          *upstream.Plan
 	routes        map[string]*route
 	shared        *shared
+	ledger        *ledger // of sessions that were ended
 	place         *atomic.Pointer[place]
 	now           func() time.Time
 	random        io.Reader

@@ -347,6 +347,9 @@ func (h *Handler) prepareShared(ctx caddy.Context, by passage) (err error) {
 	if h.shared, err = h.acquireShared(by); err != nil {
 		return err
 	}
+	if h.ledger, err = h.acquireLedger(ctx); err != nil {
+		return fmt.Errorf("revocation: %w", err)
+	}
 	if err := h.prepareAssertion(ctx); err != nil {
 		return fmt.Errorf("assertion: %w", err)
 	}
@@ -381,7 +384,7 @@ func (h *Handler) Cleanup() error {
 	if h.rotation != nil {
 		errs = append(errs, h.rotation.watcher.leave(h.rotation))
 	}
-	errs = append(errs, h.asserter.close(), h.releaseManagement())
+	errs = append(errs, h.asserter.close(), h.releaseManagement(), h.ledger.release())
 	h.application.Certificate.Close()
 	if h.shared != nil {
 		errs = append(errs, h.shared.release(h))

@@ -168,7 +168,7 @@ func (h *Handler) clean(r *http.Request) {
 // session.
 func (h *Handler) readSession(r *http.Request, v *visit, s *session.Session) bool {
 	return h.keys.Load().ReadSession(s, v.cookies, h.cookiesOf(h.originOf(r)).Session.Name) &&
-		s.Alive(h.now(), h.limits) && h.acceptsSource(s.Source) && h.acceptsChild(r, &s.Profile) && h.admits(r, &s.Profile, s.Source, nil) == nil
+		s.Alive(h.now(), h.limits) && !h.revoked(s) && h.acceptsSource(s.Source) && h.acceptsChild(r, &s.Profile) && h.admits(r, &s.Profile, s.Source, nil) == nil
 }
 
 // siteSession gives the session for the module's own routes, which the

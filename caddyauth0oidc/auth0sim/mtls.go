@@ -27,7 +27,7 @@ func (t *Tenant) authenticateByTLS(r *http.Request, app Application) (Applicatio
 // addAliases puts into discovery what a tenant with mutual TLS has there (RFC 8705 sections 2.1.1 and 5).
 func (t *Tenant) addAliases(doc map[string]any, s Settings) {
 	base := t.scheme + "://" + s.MTLSHost + t.path
-	aliases := map[string]any{"token_endpoint": base + "/oauth/token", "userinfo_endpoint": base + "/userinfo"}
+	aliases := map[string]any{"token_endpoint": base + "/oauth/token", "userinfo_endpoint": base + "/userinfo", "revocation_endpoint": base + "/oauth/revoke"}
 	if s.AdvertisePAR {
 		aliases["pushed_authorization_request_endpoint"] = base + "/oauth/par"
 	}

@@ -338,9 +338,9 @@ func TestRP_CMP_09_AliasOfPushedRequests(t *testing.T) {
 		app  Application
 		want string
 	}{{Application{Certificate: new(ClientCertificate)}, "https://m/p"}, {Application{}, ""}} {
-		token, pushed, err := md.endpointsOf(tt.app, exchanging)
-		if token != "https://a/t" || pushed != tt.want || err != nil {
-			t.Errorf("%q, %q, %v", token, pushed, err)
+		at, err := md.endpointsOf(tt.app, exchanging)
+		if at != (endpoints{token: "https://a/t", pushed: tt.want}) || err != nil {
+			t.Errorf("%+v, %v", at, err)
 		}
 		if endpoint, err := (AuthorizeRequest{}).pushesTo(md, tt.app); endpoint != tt.want || err != nil {
 			t.Errorf("pushed to %q, %v", endpoint, err)

@@ -19,6 +19,7 @@ const (
 	exchanging     = "exchanging the code"
 	pushing        = "pushing the authorization request"
 	askingUserinfo = "asking for the userinfo"
+	revoking       = "revoking the refresh token"
 )
 
 var (
@@ -35,6 +36,7 @@ var (
 	errRandom         = errors.New("no random bytes were to be had")
 	errSigning        = errors.New("the client assertion could not be signed")
 	errNoUserinfo     = errors.New("the tenant has no userinfo endpoint")
+	errNoRevocation   = errors.New("the tenant has no revocation endpoint")
 	errThrottled      = errors.New("the tenant asked to wait")
 	errPanic          = errors.New("the answer could not be handled")
 	errUntrusted      = errors.New("the certificate is not signed by a trusted authority")

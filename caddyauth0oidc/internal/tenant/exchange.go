@@ -34,12 +34,12 @@ func (t *Tenant) Exchange(ctx context.Context, app Application, code, verifier, 
 	if err != nil {
 		return nil, err
 	}
-	endpoint, _, err := md.endpointsOf(app, exchanging)
+	at, err := md.endpointsOf(app, exchanging)
 	if err != nil {
 		return nil, err
 	}
 	got, err := t.send(ctx, app, call{
-		doing: exchanging, endpoint: endpoint, throttledUntil: &t.throttledUntil, form: url.Values{
+		doing: exchanging, endpoint: at.token, throttledUntil: &t.throttledUntil, form: url.Values{
 			"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirectURI}, "code_verifier": {verifier},
 		},
 	})

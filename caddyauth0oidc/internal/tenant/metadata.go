@@ -44,11 +44,13 @@ type Aliases struct {
 	TokenEndpoint string `json:"token_endpoint"`
 	// PushedAuthorizationEndpoint is where authorization requests can be pushed.
 	PushedAuthorizationEndpoint string `json:"pushed_authorization_request_endpoint"`
+	// RevocationEndpoint is where refresh tokens are revoked.
+	RevocationEndpoint string `json:"revocation_endpoint"`
 	// Err says why none of them can be used, or is nil.
 	Err error `json:"-"`
 }
 
-// readAliases gives the member of the discovery document, or why it cannot be used. One alias that is none spoils the other:
+// readAliases gives the member of the discovery document, or why it cannot be used. One alias that is none spoils the others:
 // no certificate is presented anywhere by a guess.
 func readAliases(member []byte, plain bool) (a Aliases) {
 	if len(member) == 0 {
@@ -57,7 +59,7 @@ func readAliases(member []byte, plain bool) (a Aliases) {
 	if err := decodeExactly(member, &a); err != nil {
 		return Aliases{Err: err}
 	}
-	for _, endpoint := range []string{a.TokenEndpoint, a.PushedAuthorizationEndpoint} {
+	for _, endpoint := range []string{a.TokenEndpoint, a.PushedAuthorizationEndpoint, a.RevocationEndpoint} {
 		if endpoint != "" && !usableEndpoint(endpoint, plain) {
 			return Aliases{Err: errAlias}
 		}
@@ -65,17 +67,22 @@ func readAliases(member []byte, plain bool) (a Aliases) {
 	return a
 }
 
-// endpointsOf gives the endpoints at which the application authenticates; pushed is empty when not offered. The error is an
-// *UnavailableError.
-func (md *Metadata) endpointsOf(app Application, doing string) (token, pushed string, err error) {
-	token, pushed = md.TokenEndpoint, md.PushedAuthorizationEndpoint
+// endpoints are those at which an application authenticates; pushed and revocation are empty when not offered.
+type endpoints struct{ token, pushed, revocation string }
+
+// endpointsOf gives the endpoints of the application. The error is an *UnavailableError.
+func (md *Metadata) endpointsOf(app Application, doing string) (endpoints, error) {
+	plain := endpoints{md.TokenEndpoint, md.PushedAuthorizationEndpoint, md.RevocationEndpoint}
 	if app.Certificate == nil {
-		return token, pushed, nil
+		return plain, nil
 	}
-	if err := md.MTLSAliases.Err; err != nil {
-		return "", "", &UnavailableError{Doing: doing, RetryAfter: minRetryAfter, Err: err}
+	alias := md.MTLSAliases
+	if alias.Err != nil {
+		return endpoints{}, &UnavailableError{Doing: doing, RetryAfter: minRetryAfter, Err: alias.Err}
 	}
-	return cmp.Or(md.MTLSAliases.TokenEndpoint, token), cmp.Or(md.MTLSAliases.PushedAuthorizationEndpoint, pushed), nil
+	return endpoints{
+		cmp.Or(alias.TokenEndpoint, plain.token), cmp.Or(alias.PushedAuthorizationEndpoint, plain.pushed), cmp.Or(alias.RevocationEndpoint, plain.revocation),
+	}, nil
 }
 
 // Metadata returns the discovery document, which is fetched on first use and refreshed in the background every ten minutes.

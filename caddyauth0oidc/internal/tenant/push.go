@@ -36,7 +36,8 @@ const (
 
 // pushesTo gives the endpoint that a request goes to before the browser does, or nothing.
 func (r AuthorizeRequest) pushesTo(md *Metadata, app Application) (endpoint string, err error) {
-	_, endpoint, err = md.endpointsOf(app, pushing)
+	at, err := md.endpointsOf(app, pushing)
+	endpoint = at.pushed
 	switch {
 	case err != nil:
 		return "", err

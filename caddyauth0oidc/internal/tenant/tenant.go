@@ -45,8 +45,8 @@ type Tenant struct {
 	keys     *keySet
 
 	// throttledUntil is the Unix time in nanoseconds until which the token endpoint asked to be left alone. Strangers can have
-	// requests pushed, so that endpoint has a time of its own.
-	throttledUntil, pushThrottledUntil atomic.Int64
+	// requests pushed, so that endpoint has a time of its own, and so has that of revocation, which nobody waits for.
+	throttledUntil, pushThrottledUntil, revocationThrottledUntil atomic.Int64
 
 	// worked has the Secret that was accepted last, by client id, where there is a choice.
 	worked sync.Map
