@@ -57,7 +57,7 @@ type call struct {
 // secret. Otherwise nothing is sent twice: a code is good for one request, and what became of it is unknown after a failure.
 func (t *Tenant) send(ctx context.Context, app Application, c call) (*answer, error) {
 	if err := t.throttled(c); err != nil {
-		return nil, err
+		return nil, unsent(err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
@@ -127,14 +127,16 @@ func errorCode(a *answer) string {
 func (t *Tenant) post(ctx context.Context, app Application, secret Secret, c call) (*answer, error) {
 	r, err := t.authenticated(ctx, app, secret, c)
 	if err != nil {
-		return nil, err
+		return nil, unsent(err)
 	}
+	var w wire
 	client, a := t.clientOf(app)
-	if response, err := client.Do(r); err == nil {
+	if response, err := client.Do(r.WithContext(w.watch(r.Context()))); err == nil {
 		_ = response.Body.Close()
 	}
-	if err := t.unanswered(c, a); err != nil {
-		return nil, err
+	if failure := t.unanswered(c, a); failure != nil {
+		failure.Unsent = w.untouched() || a.status == http.StatusTooManyRequests
+		return nil, failure
 	}
 	return a, nil
 }
@@ -184,7 +186,7 @@ func (t *Tenant) throttled(c call) error {
 }
 
 // unanswered is the failure of a call without a usable answer, after which nobody knows what became of it.
-func (t *Tenant) unanswered(c call, a *answer) error {
+func (t *Tenant) unanswered(c call, a *answer) *UnavailableError {
 	throttled := a.status == http.StatusTooManyRequests
 	if !throttled && a.status < 500 && a.status >= 200 && (a.status < 300 || a.status >= 400) {
 		return nil

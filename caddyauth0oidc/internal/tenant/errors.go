@@ -19,6 +19,7 @@ const (
 	exchanging     = "exchanging the code"
 	pushing        = "pushing the authorization request"
 	askingUserinfo = "asking for the userinfo"
+	refreshing     = "refreshing the tokens"
 	revoking       = "revoking the refresh token"
 )
 
@@ -54,6 +55,9 @@ type UnavailableError struct {
 	RetryAfter time.Duration
 	// Status is the HTTP status of the answer, 0 when there was none.
 	Status int
+	// Unsent says that the tenant has certainly not acted on a call: there was no connection to send it on, or the tenant was too
+	// busy to look at it. Without it nobody knows, so that what is good for one use may be spent.
+	Unsent bool
 	// Err is the cause. It never carries anything that came over the network.
 	Err error
 }

@@ -14,7 +14,7 @@ import (
 // maxTokenLife is the longest that Auth0 lets an access token live.
 const maxTokenLife = 30 * 24 * time.Hour
 
-// Tokens are what a code was exchanged for. Nothing in them has been verified.
+// Tokens are what a code or a refresh token was exchanged for. Nothing in them has been verified.
 type Tokens struct {
 	// IDToken is the ID token as it came.
 	IDToken Secret
@@ -46,16 +46,11 @@ func (t *Tenant) Exchange(ctx context.Context, app Application, code, verifier, 
 	if err != nil {
 		return nil, err
 	}
-	response, err := readTokens(got)
-	if err != nil {
-		return nil, err
+	tokens, err := t.readTokens(got, exchanging)
+	if err == nil && tokens.IDToken == "" {
+		return nil, invalid("id_token")
 	}
-	return &Tokens{
-		IDToken:      Secret(response.IDToken),
-		AccessToken:  Secret(response.AccessToken),
-		RefreshToken: Secret(response.RefreshToken),
-		Expiry:       response.expiry(t.now()),
-	}, nil
+	return tokens, err
 }
 
 // tokenResponse has the members of RFC 6749 sections 5.1 and 5.2 and OpenID Connect Core 1.0 section 3.1.3.3.
@@ -70,24 +65,24 @@ type tokenResponse struct {
 
 // readTokens judges the answer of the token endpoint. The error code counts more than the status, which Auth0 chooses
 // differently from RFC 6749.
-func readTokens(a *answer) (*tokenResponse, error) {
+func (t *Tenant) readTokens(a *answer, doing string) (*Tokens, error) {
 	var r tokenResponse
 	err := decodeExactly(a.body, &r)
 	switch {
 	case r.Error != "" || a.status != http.StatusOK:
-		return nil, &RefusedError{Doing: exchanging, Code: refusalCode(r.Error), Status: a.status}
+		return nil, &RefusedError{Doing: doing, Code: refusalCode(r.Error), Status: a.status}
 	case !isJSON(a):
 		return nil, invalid("content_type")
 	case err != nil:
 		return nil, invalid("malformed")
 	case r.AccessToken == "":
 		return nil, invalid("access_token")
-	case r.IDToken == "":
-		return nil, invalid("id_token")
 	case !strings.EqualFold(r.TokenType, "bearer"):
 		return nil, invalid("token_type")
 	}
-	return &r, nil
+	return &Tokens{
+		IDToken: Secret(r.IDToken), AccessToken: Secret(r.AccessToken), RefreshToken: Secret(r.RefreshToken), Expiry: r.expiry(t.now()),
+	}, nil
 }
 
 func isJSON(a *answer) bool {

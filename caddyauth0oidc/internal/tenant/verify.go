@@ -59,6 +59,18 @@ type IDToken struct {
 // VerifyIDToken verifies an ID token as OpenID Connect Core 1.0 section 3.1.3.7 says, and leaves nothing optional that Auth0
 // provides. The error is an *InvalidTokenError, or an *UnavailableError when the keys are not known.
 func (t *Tenant) VerifyIDToken(ctx context.Context, app Application, raw string, c Check) (*IDToken, error) {
+	return t.verifyIDToken(ctx, app, raw, func(got claims) []rule {
+		now := t.now()
+		return append(t.rulesFor(got, app, c.AccessToken),
+			rule{"nonce", sameNonce(got, c.Nonce)},
+			rule{"auth_time", c.MaxAge == nil || signedInLately(got, *c.MaxAge, now)},
+			rule{"auth_time", c.ProvenSince.IsZero() || signedInSince(got, c.ProvenSince, now)},
+		)
+	})
+}
+
+// verifyIDToken verifies what all ID tokens have in common, and the rules that are given for its claims.
+func (t *Tenant) verifyIDToken(ctx context.Context, app Application, raw string, rules func(claims) []rule) (*IDToken, error) {
 	if _, err := checkForm(raw, isIDTokenType); err != nil {
 		return nil, err
 	}
@@ -80,8 +92,10 @@ func (t *Tenant) VerifyIDToken(ctx context.Context, app Application, raw string,
 	if err != nil {
 		return nil, err
 	}
-	if reason := t.judge(claims, app, c); reason != "" {
-		return nil, invalid(reason)
+	for _, rule := range rules(claims) {
+		if !rule.holds {
+			return nil, invalid(rule.reason)
+		}
 	}
 	if refusal != nil {
 		return nil, invalid("malformed")
@@ -138,13 +152,16 @@ func checkForm(raw string, isType func(typ *string) bool) ([]byte, error) {
 	return decoded[1], nil
 }
 
-// judge goes through the claims and returns the reason to refuse them, empty for none.
-func (t *Tenant) judge(c claims, app Application, check Check) string {
+// rule is one thing that a token has to be, and the reason to refuse one that is not.
+type rule struct {
+	reason string
+	holds  bool
+}
+
+// rulesFor are the rules of every ID token.
+func (t *Tenant) rulesFor(c claims, app Application, accessToken Secret) []rule {
 	now := t.now()
-	rules := []struct {
-		reason string
-		holds  bool
-	}{
+	return []rule{
 		{"token_type", !c.has("events")},
 		{"issuer", c["iss"] == any(t.issuer)},
 		{"audience", onlyFor(app.ClientID, c.audience())},
@@ -154,18 +171,9 @@ func (t *Tenant) judge(c claims, app Application, check Check) string {
 		{"issued_at", issuedLately(c, now)},
 		{"expired", endsAfter(c, "exp", now.Add(-skew))},
 		{"not_before", !c.has("nbf") || beginsBy(c, "nbf", now.Add(skew))},
-		{"nonce", sameNonce(c, check.Nonce)},
-		{"at_hash", fitsAccessToken(c, check.AccessToken)},
-		{"auth_time", check.MaxAge == nil || signedInLately(c, *check.MaxAge, now)},
-		{"auth_time", check.ProvenSince.IsZero() || signedInSince(c, check.ProvenSince, now)},
+		{"at_hash", fitsAccessToken(c, accessToken)},
 		{"session_expiry", !is(c.time("session_expiry")) || endsAfter(c, "session_expiry", now)},
 	}
-	for _, rule := range rules {
-		if !rule.holds {
-			return rule.reason
-		}
-	}
-	return ""
 }
 
 func is[T any](_ T, ok bool) bool { return ok }
