@@ -33,12 +33,13 @@ const (
 	forAttempts
 	forTokens
 	forForm
+	forRefreshed
 	purposes
 )
 
 // labels go into the derivation of keys. Changing one makes everything that was
 // sealed before unreadable.
-var labels = [purposes]string{"session", "transaction", "state", "attempts", "tokens", "form"}
+var labels = [purposes]string{"session", "transaction", "state", "attempts", "tokens", "form", "refreshed"}
 
 const (
 	derivation   = "caddy-auth0-oidc 1"
