@@ -3,6 +3,7 @@ package revocation
 import (
 	"context"
 	"io"
+	"sync"
 	"time"
 )
 
@@ -34,10 +35,26 @@ type Config struct {
 type Ledger struct {
 	config Config
 	index  index
+
+	// Whoever uses the storage has one of these turns, and waits for it without a lock.
+	writing, reading, sweeping turns
+	reader                     reader // of whoever has the turn of reading
+
+	mu      sync.Mutex // never held while the storage is used, nor asked for by Revoked
+	own     *log
+	tokens  map[key]chan struct{} // closed when it is known whether the token is remembered
+	polled  time.Time
+	swept   time.Time
+	lastErr error
 }
 
 // New makes a Ledger that knows nothing before its first Poll.
-func New(c Config) *Ledger { return &Ledger{config: c} }
+func New(c Config) *Ledger {
+	l := &Ledger{config: c, own: &log{}, tokens: make(map[key]chan struct{}), swept: c.Now()}
+	l.reader.logs = make(map[string]*foreign)
+	l.writing.run, l.reading.run, l.sweeping.run = l.write, l.read, l.sweep
+	return l
+}
 
 // Revoked tells whether a session was ended. It asks neither the storage nor a lock that
 // a storage is waited for under.
@@ -49,20 +66,97 @@ func (l *Ledger) Revoked(id [16]byte, sid, sub string, began time.Time) bool {
 }
 
 // Revoke adds marks. They hold on this instance at once, whatever the error, which says
-// that the storage does not have them; the next Poll tries again.
+// that the storage does not have them, or that ctx ended before it was known; the next
+// Poll tries again. Marks that end nothing that was not ended already, with an end in the
+// same hour, are not stored again. Many marks in one call are one write, and so are those
+// of concurrent calls.
 func (l *Ledger) Revoke(ctx context.Context, marks ...Mark) error {
-	for _, m := range marks {
-		l.index.add(m)
+	if !l.add(marks) {
+		return nil
 	}
-	return nil
+	return l.failed(l.writing.wait(ctx))
 }
 
-// Once tells whether the logout token with this id (the claim jti) was not seen before, by
-// any instance, and remembers it until the time given. With an error nobody knows.
-func (l *Ledger) Once(ctx context.Context, tokenID string, until time.Time) (first bool, err error) {
-	return l.index.add(Mark{kind: byTokenID, key: keyOf(byTokenID, tokenID, ""), until: until}), nil
+// add tells whether anything waits to be stored: these marks, or maybe the same of before.
+func (l *Ledger) add(marks []Mark) bool {
+	now := l.config.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.begin(now)
+	var added []record
+	for _, m := range marks {
+		if r := m.record(); r.until >= now.Unix() && l.index.add(r) {
+			added = append(added, r)
+		}
+	}
+	l.own.append(added)
+	return l.own.changes != l.own.saved
+}
+
+// begin begins another log if all of the last one is past: it may be deleted by others.
+func (l *Ledger) begin(now time.Time) {
+	if l.own.pastBy(now, clockMargin/2) {
+		l.own = &log{}
+	}
 }
 
 // Poll reads what other instances have written since the last one, and writes what could
-// not be written before. With an error, what was known stays known.
-func (l *Ledger) Poll(ctx context.Context) error { return nil }
+// not be written before. With an error, what was known stays known. It costs one reading
+// of a few bytes if nothing was written, else some more for each instance and each new
+// mark, and nothing for all others. Seldom it also deletes what does not count any more.
+//
+// An error that is ErrDamaged, and no other, says that all but some logs were read.
+func (l *Ledger) Poll(ctx context.Context) error {
+	err := l.reading.wait(ctx)
+	if l.waits() {
+		err = firstOf(err, l.writing.wait(ctx))
+	}
+	if l.sweepIsDue() {
+		err = firstOf(err, l.sweeping.wait(ctx))
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lastErr = err
+	return err
+}
+
+func (l *Ledger) waits() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.own.changes != l.own.saved
+}
+
+// firstOf keeps the errors of a storage that is down from being many of the same.
+func firstOf(err, next error) error {
+	if err != nil {
+		return err
+	}
+	return next
+}
+
+// failed keeps an error for Status, until a Poll succeeds.
+func (l *Ledger) failed(err error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		l.lastErr = err
+	}
+	return err
+}
+
+// Status is for those who watch.
+type Status struct {
+	Marks   int       // how many are known, seen logout tokens included
+	Waiting int       // how many the storage does not have, or may not have
+	Polled  time.Time // when all was last read without an error; zero for never
+	Err     error     // of the last Poll, or of what failed since
+}
+
+// Status asks only the memory.
+func (l *Ledger) Status() Status {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return Status{
+		Marks: l.index.size(), Waiting: int(l.own.total - l.own.stored), Polled: l.polled, Err: l.lastErr,
+	}
+}
