@@ -87,7 +87,7 @@ func TestAnInstanceGoesOnWhoseLogWasDeleted(t *testing.T) {
 		if unknown(other, 5000, 5100) != 0 {
 			t.Errorf("%s: the new marks are not known", name)
 		}
-		for range lookEvery { // until it has looked at a segment of its own
+		for range 3 * lookEvery { // until it has looked at each segment of its own
 			poll(t, idle)
 		}
 		poll(t, other)
