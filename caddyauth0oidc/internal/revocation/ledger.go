@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"context"
+	"errors"
 	"io"
 	"sync"
 	"time"
@@ -105,7 +106,9 @@ func (l *Ledger) begin(now time.Time) {
 // of a few bytes if nothing was written, else some more for each instance and each new
 // mark, and nothing for all others. Seldom it also deletes what does not count any more.
 //
-// An error that is ErrDamaged, and no other, says that all but some logs were read.
+// An error that is ErrDamaged says that all but some logs were read; with every other one
+// it may be that nothing was. It is returned until what is damaged is past or written
+// again, which its own instance does; of a log that is lost it is returned once.
 func (l *Ledger) Poll(ctx context.Context) error {
 	err := l.reading.wait(ctx)
 	if l.waits() {
@@ -128,10 +131,10 @@ func (l *Ledger) waits() bool {
 
 // firstOf keeps the errors of a storage that is down from being many of the same.
 func firstOf(err, next error) error {
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrDamaged) {
 		return err
 	}
-	return next
+	return errors.Join(err, next)
 }
 
 // failed keeps an error for Status, until a Poll succeeds.

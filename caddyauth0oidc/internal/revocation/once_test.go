@@ -3,6 +3,7 @@ package revocation
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"strconv"
 	"sync"
 	"testing"
@@ -92,6 +93,29 @@ func TestFAULT_21_TokenThatCannotBeStoredIsNotRemembered(t *testing.T) {
 		if !once(t, b, "one", until) || once(t, a, "one", until) {
 			t.Errorf("%s: the token is remembered, or is not when it is stored", name)
 		}
+	}
+}
+
+// A log that cannot be read may have the token; that no session can be ended because of it
+// would be worse than that one is ended twice.
+func TestFAULT_21_ADamagedLogKeepsNoTokenFromBeingTaken(t *testing.T) {
+	t.Parallel()
+	store, clock := newMemory(), newClock()
+	a, b := newInstance(store, clock.now), newInstance(store, clock.now)
+	until := clock.now().Add(time.Minute)
+	if !once(t, a, "one", until) {
+		t.Fatal("a new token was seen")
+	}
+	store.change(store.keys(headsFolder)[0], func([]byte) []byte { return []byte("damaged") })
+	if !once(t, b, "two", until) || once(t, b, "two", until) {
+		t.Error("the first is not told from the second")
+	}
+	store.fail(readOnly)
+	if err := b.Revoke(t.Context(), OfSID("s", clock.now().Add(time.Hour))); !errors.Is(err, fs.ErrPermission) {
+		t.Error(err)
+	}
+	if err := b.Poll(t.Context()); !errors.Is(err, ErrDamaged) || !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("one error hides the other: %v", err)
 	}
 }
 
