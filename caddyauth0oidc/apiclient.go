@@ -41,6 +41,9 @@ func (h *Handler) judgeToken(r *http.Request, token string) (*verifiedToken, *re
 		}
 	}
 	client, err := h.Bearer.verified.verify(r.Context(), h.shared.tenant, token, h.Bearer.Audiences, h.shown)
+	if err == nil && h.endedToken(client) {
+		err = &tenant.InvalidTokenError{Reason: "revoked"}
+	}
 	if invalid, ok := errors.AsType[*tenant.InvalidTokenError](err); ok {
 		return nil, &refusal{
 			code: codeInvalidAccessToken, status: http.StatusUnauthorized, cause: invalid, bearer: h.bearerChallenge(o, "invalid_token"),

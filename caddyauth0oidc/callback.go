@@ -103,6 +103,10 @@ func (h *Handler) takeLogin(
 		h.logger.Warn("the code was refused; it was used before, or is too old", zap.Error(err))
 		return h.goOn(w, r, v, to, attemptOf(state), session.Attempts{Count: 1, First: state.First})
 	}
+	if errors.Is(err, errEnded) && state.Attempt == 0 {
+		h.logger.Info("beginning another login", zap.Error(err))
+		return h.goOn(w, r, v, to, attemptOf(state), session.Attempts{Count: 1, First: state.First})
+	}
 	if err != nil {
 		return h.refuseLogin(w, r, v, to, h.failedLogin(err, to.returnTo))
 	}
@@ -173,6 +177,9 @@ func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Tra
 	s.SID, s.AuthTime, s.Ceiling, s.Source = token.SID, token.AuthTime, token.SessionExpiry, found.source
 	if !s.Alive(h.now(), h.limits) {
 		return nil, &tenant.InvalidTokenError{Reason: h.endedBy(s)}
+	}
+	if h.endedMeanwhile(s, t.Started, token.IssuedAt) {
+		return nil, errEnded
 	}
 	return &redeemed{session: s, tokens: tokens, asked: connection, child: found.child}, nil
 }

@@ -53,7 +53,7 @@ func TestHDR_41_HDR_45_HDR_47_ASVS_16_ReadmeTellsWhatIsLeftToTheOperator(t *test
 		"HDR-47 direct access":               "Bind it to an address that only Caddy reaches",
 		"ASVS-16 two lifetimes":              "The session here and the one at Auth0 end independently of each other",
 		"ASVS-15 all sessions":               "To end all sessions, as after somebody read a secret, delete the file",
-		"ASVS-13 copies of a cookie":         "a copy of a cookie that somebody took before the logout works until its limits end it",
+		"ASVS-13 copies of a cookie":         "A copy of a cookie that somebody took before the logout is no session any more",
 	} {
 		if !strings.Contains(readme, sentence) {
 			t.Errorf("%s: the README does not say %q", id, sentence)

@@ -198,6 +198,7 @@ func (w *world) useClock() {
 					if h.rotation != nil {
 						h.rotation.watcher.useClock(w.clock)
 					}
+					h.ledger.useClock(w.clock)
 					if h.manager != nil {
 						h.manager.now = w.clock.Now
 					}
@@ -220,6 +221,14 @@ func (w *watcher) useClock(c *clock) {
 	defer w.mu.Unlock()
 	w.timer.Stop()
 	w.now = c.Now
+}
+
+// useClock gives a ledger a clock. Its readings are made by hand then.
+func (l *ledger) useClock(c *clock) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.timer.Stop()
+	l.now = c.Now
 }
 
 // logs gives all that Caddy has logged, at every level.

@@ -180,6 +180,7 @@ func (h *Handler) judgeTogether() error {
 		filled.checkClient(),
 		named("connection", checkConnections(filled.Connections)),
 		named("session", checkLimits(time.Duration(filled.Session.Idle), time.Duration(filled.Session.Absolute))),
+		named("revocation", checkRevocation(filled.Revocation)),
 		named("max_age", checkMaxAge(time.Duration(filled.MaxAge))),
 		named("user_id_as", checkUserIDs(filled.Connections)),
 		named("headers", checkHeaders(filled.Headers)),

@@ -110,7 +110,9 @@ func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, v *visit, s
 	session.ClearForm(w.Header(), family.Transaction, v.cookies)
 	session.ClearAttempts(w.Header(), family.Transaction)
 	session.WriteSignedOut(w.Header(), family.Transaction, state)
-	ok = h.supersede(&s, v, family.Session.Name)
+	if ok = h.supersede(&s, v, family.Session.Name); ok {
+		h.endCopies(r, &s)
+	}
 	return s, ok
 }
 

@@ -179,6 +179,9 @@ type Handler struct {
 	// Session sets how long a session lasts and the cookie that it lives in.
 	Session *Session `json:"session,omitempty"`
 
+	// Revocation says how sessions that were ended before their time become known.
+	Revocation *Revocation `json:"revocation,omitempty"`
+
 	// Unauthenticated says what a request without a session gets. `auto`
 	// redirects the navigations of a browser and answers everything else with
 	// 401; `redirect` redirects every GET and HEAD request; `401` redirects

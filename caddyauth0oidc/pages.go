@@ -93,6 +93,7 @@ var messages = map[string]message{
 	codeProfileTooLarge:    {"Your profile is too large", "Your account carries more data than fits into a session. Tell whoever looks after this application the code below."},
 	codeLoop:               {"The sign-in does not stick", "You were signed in several times in a row, and every time your browser came back signed out. Most often the browser refuses this site's cookies, or the site is opened once with https and once without. Allow cookies for this site, then try again."},
 	codeTenantUnavailable:  {"The sign-in service cannot be reached", "You cannot be signed in at the moment. Whoever is signed in already can go on working. Please try again in a little while."},
+	codeRevocationUnknown:  {"Please try again in a little while", "You are still signed in. At the moment it cannot be found out whether this is still right, so this page has to wait."},
 	codeCrossSite:          {"This came from another site", "For your safety the request was not carried out, because another site made it."},
 	codeInvalidRequest:     {"The access token cannot be read", "The header Authorization has an access token that is not written as it should be, or more than one. Send exactly one, as: Authorization: Bearer TOKEN."},
 	codeInvalidAccessToken: {"The access token is not valid here", "The access token has expired, is for another API, or could not be verified. Get a new one for this API and try again."},

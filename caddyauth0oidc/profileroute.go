@@ -21,6 +21,9 @@ func (h *Handler) serveProfile(w http.ResponseWriter, r *http.Request, v *visit)
 	if !ok {
 		return h.refuse(w, r, refusal{code: codeLoginRequired, status: http.StatusUnauthorized, loginURL: h.loginURL(r)})
 	}
+	if by.marksTooOld() {
+		return by.refuseUnjudged(w, r, v)
+	}
 	noStore(w.Header())
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -132,6 +132,8 @@ func (h *Handler) fillDefaults() {
 	}
 	orDuration(&h.Session.Idle, 24*time.Hour)
 	orDuration(&h.Session.Absolute, 72*time.Hour)
+	h.Revocation = orNew(h.Revocation)
+	orDuration(&h.Revocation.Poll, defaultPoll)
 	if h.Profile != nil {
 		orText(&h.Profile.Source, sourceIDToken)
 	}
@@ -250,6 +252,7 @@ func (h *Handler) judge() error {
 		named("allow_params", each(checkAuthorizeParam)(h.AllowParams)),
 		named("authorize_param", each(checkFixedParam)(slices.Sorted(maps.Keys(h.AuthorizeParams)))),
 		named("session", checkLimits(time.Duration(h.Session.Idle), time.Duration(h.Session.Absolute))),
+		named("revocation", checkRevocation(h.Revocation)),
 		named("max_age", checkMaxAge(time.Duration(h.MaxAge))),
 		named("acr_values", checkACRValues(h.ACRValues)),
 		named("session cookie name", checkCookieName(h.Session.Cookie.Name)),
@@ -384,7 +387,7 @@ func (h *Handler) Cleanup() error {
 	if h.rotation != nil {
 		errs = append(errs, h.rotation.watcher.leave(h.rotation))
 	}
-	errs = append(errs, h.asserter.close(), h.releaseManagement(), h.ledger.release())
+	errs = append(errs, h.asserter.close(), h.releaseManagement(), h.ledger.leave(h))
 	h.application.Certificate.Close()
 	if h.shared != nil {
 		errs = append(errs, h.shared.release(h))

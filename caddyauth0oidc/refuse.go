@@ -41,6 +41,7 @@ const (
 	codeProfileTooLarge    = "profile_too_large"
 	codeLoop               = "login_loop"
 	codeTenantUnavailable  = "tenant_unavailable"
+	codeRevocationUnknown  = "revocation_unknown"
 	codeCrossSite          = "cross_site_request"
 	codeInternal           = "internal_error"
 	codeInvalidRequest     = "invalid_request"
@@ -109,7 +110,8 @@ func (f refusal) challenges() (lines []string) {
 func (h *Handler) logRefusal(f refusal) {
 	level := zap.InfoLevel
 	switch {
-	case f.code == codeLoginRequired || f.code == codeStepUpRequired || f.code == codeSignedOut || f.code == codeMethodNotAllowed:
+	case f.code == codeLoginRequired || f.code == codeStepUpRequired || f.code == codeSignedOut || f.code == codeMethodNotAllowed,
+		f.code == codeRevocationUnknown: // the ledger says when that begins and ends
 		level = zap.DebugLevel
 	case errors.Is(f.cause, context.Canceled): // the client is gone
 		level = zap.DebugLevel

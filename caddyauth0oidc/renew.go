@@ -63,7 +63,7 @@ func (h *Handler) beginRenewal(r *http.Request, v *visit) *renewal {
 func (n *renewal) write(header http.Header) bool {
 	defer n.done()
 	h, withdrawn := n.handler.shared.sealer(n.handler), n.visit.identity.plan == nil
-	if h == nil || withdrawn || n.gone() != nil || !n.session.Alive(n.handler.now(), n.handler.limits) {
+	if h == nil || withdrawn || n.gone() != nil || h.revoked(&n.session) || !n.session.Alive(n.handler.now(), n.handler.limits) {
 		return false
 	}
 	if !h.shared.renewals.claim(&n.session) {

@@ -69,6 +69,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.serveClient(w, r, v, token, next)
 	}
 	if h.readSession(r, v, &v.session) {
+		if h.marksTooOld() {
+			return h.refuseUnjudged(w, r, v)
+		}
 		p := h.shownFor(r, &v.session.Profile)
 		if err := h.rules.Judge(p); err != nil {
 			return h.forbid(w, r, v, err)

@@ -88,13 +88,14 @@ func TestHandlerRotatesUntilItsConfigurationEnds(t *testing.T) {
 	adaptNoEnvironment(t)
 	files := &certmagic.FileStorage{Path: t.TempDir()}
 	base := inStorage(t, files.Path)
+	seldom := []string{"revocation", `{"poll":"1h"}`}
 	synctest.Test(t, func(t *testing.T) {
-		first, unloadFirst, err := loadHandler(t, base)
+		first, unloadFirst, err := loadHandler(t, base, seldom...)
 		if err != nil {
 			t.Fatal(err)
 		}
 		before := first.keys.Load()
-		_, unloadRefused, err := loadHandler(t, base, "session", `{"cookie":{"same_site":"none"}}`, "base_urls", `["http://app.example.com"]`)
+		_, unloadRefused, err := loadHandler(t, base, "revocation", `{"poll":"1h"}`, "session", `{"cookie":{"same_site":"none"}}`, "base_urls", `["http://app.example.com"]`)
 		if err == nil {
 			t.Error("the refused configuration was loaded")
 		}
@@ -103,7 +104,7 @@ func TestHandlerRotatesUntilItsConfigurationEnds(t *testing.T) {
 		if first.keys.Load() != before {
 			t.Error("the keyring changed early")
 		}
-		second, unloadSecond, err := loadHandler(t, base)
+		second, unloadSecond, err := loadHandler(t, base, seldom...)
 		if err != nil {
 			t.Fatal(err)
 		}
