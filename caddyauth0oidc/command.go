@@ -30,11 +30,11 @@ func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "auth0-oidc",
 		Usage: "<command>",
-		Short: "Sets up Auth0 tenants for the directive auth0_oidc",
-		Long:  "The commands of the directive auth0_oidc, for what is done beside a running server.",
+		Short: "Sets up Auth0 tenants for the directive auth0_oidc, and ends its sessions",
+		Long:  "The commands of the directive auth0_oidc, for what is done beside a running server, and to one.",
 		CobraFunc: func(root *cobra.Command) {
 			root.RunE = unknownCommand
-			root.AddCommand(newConnectCommand(new(connectFlags)))
+			root.AddCommand(newConnectCommand(new(connectFlags)), newRevokeCommand(new(revokeFlags)))
 		},
 	})
 }

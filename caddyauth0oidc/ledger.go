@@ -82,6 +82,9 @@ type ledgerMember struct {
 // that the storage fails does not keep a configuration from being loaded.
 func (h *Handler) acquireLedger(ctx caddy.Context) (*ledger, error) {
 	sum := sha256.Sum256([]byte(h.issuer() + "\x00" + h.ClientID))
+	if err := registerMetrics(ctx); err != nil {
+		return nil, err
+	}
 	folder, storage := revocationPath+hex.EncodeToString(sum[:8]), ctx.Storage()
 	key := storageName(storage) + " " + folder
 	value, _, err := ledgers.LoadOrNew(key, func() (caddy.Destructor, error) {
@@ -264,6 +267,13 @@ func (l *ledger) until(ofUser bool) time.Time {
 		}
 	}
 	return l.now().Add(longest + revocationMargin)
+}
+
+// users is how many handlers have the ledger.
+func (l *ledger) users() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.members)
 }
 
 // patience is the shortest max_stale of the members.
