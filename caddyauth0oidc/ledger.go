@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -59,7 +58,6 @@ type ledger struct {
 
 	random io.Reader
 	timer  *time.Timer // of the next reading
-	turn   chan struct{}
 	cancel context.CancelFunc
 	read   atomic.Int64 // when the last good reading began, in Unix nanoseconds; 0 before there is one
 	ended  [causes]atomic.Int64
@@ -90,7 +88,7 @@ func (h *Handler) acquireLedger(ctx caddy.Context) (*ledger, error) {
 	value, _, err := ledgers.LoadOrNew(key, func() (caddy.Destructor, error) {
 		l := &ledger{
 			key: key, issuer: h.issuer(), clientID: h.ClientID, random: h.random, now: h.now,
-			timer: time.NewTimer(defaultPoll), turn: make(chan struct{}, 1),
+			timer: time.NewTimer(defaultPoll),
 		}
 		l.markBook = revocation.New(revocation.Config{Store: newestStorage{l}, Path: folder, Random: h.random, Now: l.time})
 		var watching context.Context
@@ -173,18 +171,11 @@ func (l *ledger) pause() time.Duration {
 func (l *ledger) poll(ctx context.Context, patience time.Duration) {
 	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	began, err := l.time(), error(nil)
-	select {
-	case l.turn <- struct{}{}:
-		err = l.Poll(bounded)
-		<-l.turn
-	case <-bounded.Done():
-		err = fmt.Errorf("waiting for another reading: %w", bounded.Err())
-	}
+	began, err := l.time(), l.Poll(bounded)
 	if ctx.Err() != nil { // nobody wants to know any more
 		return
 	}
-	read := l.Status().Read // what waits may fail to be written although all was read
+	read := l.Status().Polled // what waits may fail to be written although all was read
 	if err == nil {
 		read = began
 	}

@@ -42,7 +42,7 @@ func TestLedgerIsReadAsOftenAsTheShortestSays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		counted := &polling{Ledger: new(revocation.Ledger)}
+		counted := &polling{Ledger: newMarks(time.Now)}
 		first.ledger.markBook = counted
 		within := func(d time.Duration, least, most int64) {
 			t.Helper()
@@ -160,7 +160,7 @@ func TestFAULT_21_HangingStorageDoesNotStopALoading(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		hanging := &polling{Ledger: new(revocation.Ledger), hangs: true}
+		hanging := &polling{Ledger: newMarks(time.Now), hangs: true}
 		first.ledger.markBook = hanging
 		time.Sleep(time.Hour) // each of its readings has been given up
 		before := time.Now()

@@ -1,8 +1,11 @@
 package caddyauth0oidc
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
+	"io/fs"
 	"net/http"
 	"sync"
 	"testing"
@@ -36,6 +39,39 @@ func (s *sharedMarks) count() int {
 	return len(s.written)
 }
 
+// newMarks gives an instance's marks over a storage of its own.
+func newMarks(now func() time.Time) *revocation.Ledger {
+	return revocation.New(revocation.Config{Store: &memoryStore{}, Path: "marks", Random: rand.Reader, Now: now})
+}
+
+// memoryStore is a storage that nobody shares.
+type memoryStore struct{ values sync.Map }
+
+func (s *memoryStore) Store(_ context.Context, key string, value []byte) error {
+	s.values.Store(key, bytes.Clone(value))
+	return nil
+}
+
+func (s *memoryStore) Load(_ context.Context, key string) ([]byte, error) {
+	if value, found := s.values.Load(key); found {
+		return bytes.Clone(value.([]byte)), nil
+	}
+	return nil, fs.ErrNotExist
+}
+
+func (s *memoryStore) Delete(_ context.Context, key string) error {
+	s.values.Delete(key)
+	return nil
+}
+
+func (s *memoryStore) List(context.Context, string, bool) (keys []string, _ error) {
+	s.values.Range(func(key, _ any) bool {
+		keys = append(keys, key.(string))
+		return true
+	})
+	return keys, nil
+}
+
 // markClient is an instance's ledger over shared marks.
 type markClient struct {
 	*revocation.Ledger
@@ -46,7 +82,7 @@ type markClient struct {
 
 // shareMarks has the handler's ledger use the storage.
 func shareMarks(h *Handler, s *sharedMarks) *ledger {
-	h.ledger.markBook = &markClient{Ledger: revocation.New(revocation.Config{Now: h.ledger.time}), shared: s}
+	h.ledger.markBook = &markClient{Ledger: newMarks(h.ledger.time), shared: s}
 	return h.ledger
 }
 

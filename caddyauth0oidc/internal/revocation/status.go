@@ -2,15 +2,15 @@ package revocation
 
 import "time"
 
-// Status is what there is to know of a ledger as a whole.
+// Status is for those who watch.
 type Status struct {
-	Marks   int       // that are in memory
-	Waiting int       // of these, that the storage does not have yet
-	Read    time.Time // of the last good reading; zero before there is one
+	Marks   int       // how many are known
+	Waiting int       // how many the storage does not have
+	Polled  time.Time // when all was last read; zero for never
 	Err     error     // of the last Poll or Revoke
 }
 
-// Status tells how the ledger is doing.
+// Status asks only the memory.
 func (l *Ledger) Status() Status {
 	var s Status
 	for k := range l.index.counts {
