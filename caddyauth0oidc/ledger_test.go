@@ -32,6 +32,12 @@ func (p *polling) Poll(ctx context.Context) error {
 	return nil
 }
 
+// use replaces the marks, from the next reading on.
+func (l *ledger) use(book markBook) {
+	l.markBook = book
+	l.timer.Reset(time.Second)
+}
+
 // The shortest time among directives that share a ledger counts, never more and a fifth
 // less at most; the last one ends the readings: this test would not end otherwise.
 func TestLedgerIsReadAsOftenAsTheShortestSays(t *testing.T) {
@@ -43,7 +49,7 @@ func TestLedgerIsReadAsOftenAsTheShortestSays(t *testing.T) {
 			t.Fatal(err)
 		}
 		counted := &polling{Ledger: newMarks(time.Now)}
-		first.ledger.markBook = counted
+		first.ledger.use(counted)
 		within := func(d time.Duration, least, most int64) {
 			t.Helper()
 			counted.polls.Store(0)
@@ -161,7 +167,7 @@ func TestFAULT_21_HangingStorageDoesNotStopALoading(t *testing.T) {
 			t.Fatal(err)
 		}
 		hanging := &polling{Ledger: newMarks(time.Now), hangs: true}
-		first.ledger.markBook = hanging
+		first.ledger.use(hanging)
 		time.Sleep(time.Hour) // each of its readings has been given up
 		before := time.Now()
 		var unloads []func()
