@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -176,7 +177,7 @@ func (l *ledger) poll(ctx context.Context, patience time.Duration) {
 		return
 	}
 	read := l.Status().Polled // what waits may fail to be written although all was read
-	if err == nil {
+	if err == nil || errors.Is(err, revocation.ErrDamaged) { // one log cannot be read, and may never be again; all others were
 		read = began
 	}
 	if !read.IsZero() {
