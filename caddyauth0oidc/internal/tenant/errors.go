@@ -105,8 +105,8 @@ func (e *ProxyError) Error() string {
 // InvalidTokenError says that a token, or the answer that should have carried it, must not be believed.
 type InvalidTokenError struct {
 	// Reason is a stable code: access_token, algorithm, at_hash, audience, auth_time, azp, bound, content_type, duplicate_claim,
-	// expired, id_token, issued_at, issuer, malformed, nonce, not_before, permissions, revoked, scope, session_expiry, sid, signature,
-	// subject or token_type.
+	// events, expired, id_token, issued_at, issuer, malformed, nonce, not_before, permissions, revoked, scope, session_expiry, sid,
+	// signature, subject, token_id or token_type.
 	Reason string
 }
 
