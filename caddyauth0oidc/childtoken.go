@@ -50,6 +50,11 @@ type Child struct {
 	// uses, for which the child's tokens have to be. Placeholders are resolved when the
 	// configuration is loaded. Default: none, tokens for any application will do.
 	ClientID string `json:"client_id,omitempty"`
+
+	// BackchannelLogout lets the child end the sessions of its users that came by this
+	// connection, by logout tokens of its own (OpenID Connect Back-Channel Logout 1.0). It
+	// needs a ClientID, and a connection without placeholders of requests. Default: off.
+	BackchannelLogout bool `json:"backchannel_logout,omitempty"`
 }
 
 // The values of idp_token upstream.
@@ -84,12 +89,15 @@ func checkChildUpstream(way string) error {
 //	child {
 //		domain    <domain>
 //		client_id <id>
+//		backchannel_logout on | off
 //	}
 func (c *Connection) parseChild(d *caddyfile.Dispenser) error {
 	c.Child = new(Child)
 	err := parseFields(d, fields{
 		"domain":    func() error { return oneArg(d, &c.Child.Domain, checkDomain) },
 		"client_id": func() error { return oneArg(d, &c.Child.ClientID, checkNotEmpty) },
+
+		"backchannel_logout": func() error { return c.Child.parseBackchannelLogout(d) },
 	})
 	if err == nil && c.Child.Domain == "" {
 		return d.Errf("child: %w", errChildDomain)
@@ -115,6 +123,9 @@ func (h *Handler) checkChildren() error {
 		}
 		if c.Child.Domain == "" {
 			return errChildDomain
+		}
+		if err := c.checkChildLogout(); err != nil {
+			return err
 		}
 		if hasPlaceholder(c.Child.Domain) {
 			continue
@@ -215,7 +226,7 @@ func (h *Handler) usesChildToken() bool { return h.fromManagement() && h.Managem
 func (h *Handler) prepareChildren(by passage) error {
 	h.childTenants = make(map[string]*childTenant)
 	for _, c := range h.Connections {
-		if c.Child == nil || !h.usesChildToken() {
+		if c.Child == nil || !h.usesChildToken() && c.namesBehindChild() == nil {
 			continue
 		}
 		for _, name := range c.names() {

@@ -184,20 +184,17 @@ func (h *Handler) prepareManagement(by passage) (err error) {
 		}
 		h.metadata = append(h.metadata, path)
 	}
-	if h.manager, err = acquireManager(h.Management, by); err != nil {
-		return err
-	}
-	return h.prepareChildren(by)
+	h.manager, err = acquireManager(h.Management, by)
+	return err
 }
 
 // releaseManagement gives back what prepareManagement took, also if that failed.
 func (h *Handler) releaseManagement() error {
-	var errs []error
-	if h.manager != nil {
-		_, err := managers.Delete(h.manager.key)
-		errs = append(errs, err)
+	if h.manager == nil {
+		return nil
 	}
-	return errors.Join(append(errs, h.releaseChildren())...)
+	_, err := managers.Delete(h.manager.key)
+	return err
 }
 
 // errBlocked says that an administrator of the master tenant has blocked the user.

@@ -359,7 +359,7 @@ func (h *Handler) prepareShared(ctx caddy.Context, by passage) (err error) {
 	if err := h.prepareManagement(by); err != nil {
 		return fmt.Errorf("management: %w", err)
 	}
-	return nil
+	return named("connection", h.prepareChildren(by))
 }
 
 // Validate finds the settings that contradict each other.
@@ -387,7 +387,7 @@ func (h *Handler) Cleanup() error {
 	if h.rotation != nil {
 		errs = append(errs, h.rotation.watcher.leave(h.rotation))
 	}
-	errs = append(errs, h.asserter.close(), h.releaseManagement(), h.ledger.leave(h))
+	errs = append(errs, h.asserter.close(), h.releaseManagement(), h.releaseChildren(), h.ledger.leave(h))
 	h.application.Certificate.Close()
 	if h.shared != nil {
 		errs = append(errs, h.shared.release(h))

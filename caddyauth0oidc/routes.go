@@ -14,6 +14,7 @@ type route struct {
 	answer  func(http.ResponseWriter, *http.Request, *visit) error
 	secret  bool // its query is
 	handler *Handler
+	machine bool // no browser asks: answer has all methods but POST, and no error route a part in it
 
 	// form answers POST, unless takes says that it is no method of the route. What was
 	// sent is hidden from whoever comes after us in any case.
@@ -30,6 +31,8 @@ func (h *Handler) ownRoutes() map[string]*route {
 		h.Prefix + "/callback": {methods: get, answer: h.serveCallback, handler: h, secret: true, form: h.servePosted, takes: h.takesForms},
 		h.Prefix + "/logout":   {methods: []string{http.MethodGet, http.MethodPost}, answer: h.serveLogout, handler: h},
 		h.Prefix + "/profile":  {methods: read, answer: h.serveProfile, handler: h},
+
+		h.Prefix + "/backchannel-logout": {answer: h.refuseLogoutMethod, handler: h, machine: true, form: h.serveBackchannelLogout},
 	}
 	if h.Assertion != nil {
 		own[h.Prefix+"/jwks.json"] = &route{methods: read, answer: h.serveJWKS, handler: h}
@@ -42,7 +45,7 @@ func (h *Handler) ownRoutes() map[string]*route {
 
 func (o *route) serve(w http.ResponseWriter, r *http.Request, v *visit) error {
 	v.query = original(r).URL.RawQuery
-	if o.secret {
+	if o.secret || o.machine && v.query != "" {
 		hideQuery(r)
 	}
 	methods := o.methods
@@ -55,7 +58,7 @@ func (o *route) serve(w http.ResponseWriter, r *http.Request, v *visit) error {
 			methods = append(slices.Clip(methods), http.MethodPost)
 		}
 	}
-	if !slices.Contains(methods, r.Method) {
+	if !o.machine && !slices.Contains(methods, r.Method) {
 		return o.handler.refuse(w, r, refusal{
 			code: codeMethodNotAllowed, status: http.StatusMethodNotAllowed, allow: strings.Join(methods, ", "),
 		})

@@ -365,7 +365,7 @@ func TestLSN_09_OwnRoutesAreExact(t *testing.T) {
 		{"GET", "/auth/callback;x", 401, ""},
 		{"GET", "/x/auth/callback", 401, ""},
 		{"GET", "//auth/callback", 401, ""},
-		{"POST", "/auth/backchannel-logout", 401, ""},
+		{"GET", "/auth/backchannel-logout", 405, "POST"},
 	} {
 		response, _ := w.send(w.browser(), request.method, request.path, nil)
 		if response.StatusCode != request.want || response.Header.Get("Allow") != request.allow {

@@ -167,7 +167,7 @@ var variants = map[string][]edit{
 	"with a key":         {without("issuer"), withoutSecret, without("client_auth"), without("client_certificate"), without("allow acme")},
 	"with a certificate": {without("issuer"), withoutSecret, without("client_auth"), without("client_assertion"), without("allow acme")},
 	"with a connection for each customer": {
-		without("issuer"), without("client_assertion"), without("client_certificate"), without("(label|email_domain)"),
+		without("issuer"), without("client_assertion"), without("client_certificate"), without("(label|email_domain|backchannel_logout)"),
 		{`connection acme-child \{`, "connection {http.request.host.labels.2} {"},
 		{`user_id_as auth0-oidc acme`, "user_id_as auth0-oidc"}, // each under its own name
 	},

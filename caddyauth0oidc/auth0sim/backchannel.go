@@ -30,25 +30,35 @@ func (t *Tenant) LogoutToken(clientID, sub, sid string) string {
 		"events":   map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}},
 		"trace_id": t.network.token(12),
 	}
-	return t.sign(map[string]any{"alg": alg, "typ": "JWT", "kid": t.ring(alg).current.kid}, claims, nil)
+	header := map[string]any{"alg": alg, "typ": "JWT", "kid": t.ring(alg).current.kid}
+	if tamper := t.settings().TamperLogoutToken; tamper != nil {
+		tamper(header, claims)
+	}
+	app, _ := t.application(clientID)
+	return t.sign(header, claims, []byte(app.ClientSecret))
 }
 
 // sendLogoutTokens tells the applications that the user signed in to during the session, once each and without retries.
 // Auth0 does it from a queue; here it is done when the logout's own answer is.
 func (t *Tenant) sendLogoutTokens(s session) {
 	for _, clientID := range s.clientIDs {
-		if app, ok := t.application(clientID); ok && app.BackchannelLogoutURL != "" {
-			t.sendLogoutToken(app, s)
+		app, ok := t.application(clientID)
+		if !ok || app.BackchannelLogoutURL == "" {
+			continue
+		}
+		token := t.LogoutToken(app.ClientID, s.userID, s.sid)
+		for range 1 + t.settings().RepeatLogoutTokens {
+			t.sendLogoutToken(app, s, token)
 		}
 	}
 }
 
-func (t *Tenant) sendLogoutToken(app Application, s session) {
+func (t *Tenant) sendLogoutToken(app Application, s session, token string) {
 	ctx, cancel := context.WithTimeout(context.Background(), t.settings().BackchannelTimeout)
 	defer cancel()
 	entry := LogEntry{Type: "fslo", ClientID: app.ClientID, UserID: s.userID}
 	defer func() { t.record(entry) }()
-	body := url.Values{"logout_token": {t.LogoutToken(app.ClientID, s.userID, s.sid)}}.Encode()
+	body := url.Values{"logout_token": {token}}.Encode()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, app.BackchannelLogoutURL, strings.NewReader(body))
 	if err != nil {
 		entry.Details = err.Error()

@@ -106,6 +106,10 @@ type Settings struct {
 	TamperIDToken func(header, claims map[string]any)
 	// TamperAccessToken, if not nil, does the same with an access token of an API.
 	TamperAccessToken func(header, claims map[string]any)
+	// TamperLogoutToken, if not nil, does the same with a logout token.
+	TamperLogoutToken func(header, claims map[string]any)
+	// RepeatLogoutTokens is how many times each logout token is sent again, to the byte. Auth0 promises no retries.
+	RepeatLogoutTokens int
 	// TamperTokenResponse, if not nil, changes the JSON answer of /oauth/token.
 	TamperTokenResponse func(body map[string]any)
 	// TamperUserInfo, if not nil, changes the JSON answer of /userinfo.

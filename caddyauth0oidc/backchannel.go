@@ -1,0 +1,268 @@
+package caddyauth0oidc
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/revocation"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
+)
+
+const (
+	// markPatience is how long the storage may take. Auth0 waits 5 seconds for the answer.
+	markPatience = 4 * time.Second
+	// markRetry is when the sender may try again if the storage failed.
+	markRetry = 5 * time.Second
+	// clockLead is how far clocks may be apart: those of the tenant and of the instances.
+	clockLead = time.Minute
+)
+
+// serveBackchannelLogout ends sessions on the word of a tenant (OpenID Connect Back-Channel
+// Logout 1.0 section 2.5): POST <prefix>/backchannel-logout, with a form of logout_token=.
+// Nobody is signed in by it or out of this connection; cookies do not count.
+func (h *Handler) serveBackchannelLogout(w http.ResponseWriter, r *http.Request, v *visit, sent *sentForm) error {
+	raw, refused := sent.logoutToken(w, v.query, h.now())
+	if refused == nil {
+		refused = h.takeLogoutToken(r.Context(), v, raw)
+	}
+	if refused != nil {
+		h.refuseLogout(w, refused)
+		return nil
+	}
+	noStore(w.Header())
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// refuseLogoutMethod answers everything but POST, which no error route does in its place.
+func (h *Handler) refuseLogoutMethod(w http.ResponseWriter, _ *http.Request, _ *visit) error {
+	w.Header().Set("Allow", http.MethodPost)
+	h.refuseLogout(w, &logoutRefusal{reason: codeMethodNotAllowed, status: http.StatusMethodNotAllowed, text: "logout tokens are posted"})
+	return nil
+}
+
+// logoutRefusal is why a logout token was not taken. The text is ours, and the same for all
+// tokens that are not acceptable; the reason is in the log alone.
+type logoutRefusal struct {
+	reason     string
+	status     int
+	text       string
+	retryAfter time.Duration // with 503
+	cause      error         // for the log
+}
+
+func badLogout(reason, text string) *logoutRefusal {
+	return &logoutRefusal{reason: reason, status: http.StatusBadRequest, text: text}
+}
+
+func (h *Handler) refuseLogout(w http.ResponseWriter, f *logoutRefusal) {
+	level, code := zap.InfoLevel, codeInvalidRequest
+	switch {
+	case f.status == http.StatusMethodNotAllowed || errors.Is(f.cause, context.Canceled):
+		level = zap.DebugLevel
+	case f.status == http.StatusServiceUnavailable:
+		level = zap.ErrorLevel
+	}
+	if entry := h.logger.Check(level, "back-channel logout refused"); entry != nil {
+		entry.Write(zap.String("code", f.reason), zap.Int("status", f.status), zap.Error(f.cause))
+	}
+	header := w.Header()
+	noStore(header)
+	header.Set("Cache-Control", "no-store")
+	header.Set("Content-Type", "application/json")
+	header.Set("X-Content-Type-Options", "nosniff")
+	if f.retryAfter > 0 {
+		code = "temporarily_unavailable"
+		header.Set("Retry-After", strconv.Itoa(int(f.retryAfter.Round(time.Second)/time.Second)))
+	}
+	w.WriteHeader(f.status)
+	_, _ = w.Write([]byte(`{"error":"` + code + `","error_description":"` + f.text + "\"}\n"))
+}
+
+// takeLogoutToken verifies a token, and ends what it is about.
+func (h *Handler) takeLogoutToken(ctx context.Context, v *visit, raw string) *logoutRefusal {
+	sender, token, err := h.verifyLogoutToken(ctx, v, raw)
+	if err != nil {
+		if unavailable, ok := errors.AsType[*tenant.UnavailableError](err); ok {
+			return unavailableLogout("keys_unavailable", unavailable.RetryAfter, err)
+		}
+		reason := "malformed"
+		if bad, ok := errors.AsType[*tenant.InvalidTokenError](err); ok {
+			reason = bad.Reason
+		}
+		return badLogout(reason, "the logout token is not acceptable")
+	}
+	// The tenant may not wait, and what it said holds all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), markPatience)
+	defer cancel()
+	return sender.take(ctx, token)
+}
+
+func unavailableLogout(reason string, retryAfter time.Duration, cause error) *logoutRefusal {
+	return &logoutRefusal{
+		reason: reason, status: http.StatusServiceUnavailable, retryAfter: max(retryAfter, time.Second), cause: cause,
+		text: "the logout cannot be kept now; send it again",
+	}
+}
+
+// logoutSender is a tenant that may send logout tokens, for an application there.
+type logoutSender struct {
+	handler     *Handler
+	tenant      *tenant.Tenant
+	application tenant.Application
+	child       bool
+}
+
+// logoutSenders are those of the directives that answer this route: their tenants, and the
+// children of their connections that may.
+func (h *Handler) logoutSenders(v *visit) (all []logoutSender) {
+	handlers := h.logoutHandlers(v)
+	for _, other := range handlers {
+		all = append(all, logoutSender{handler: other, tenant: other.shared.tenant, application: other.application})
+	}
+	for _, other := range handlers {
+		for _, c := range other.Connections {
+			for _, name := range c.namesBehindChild() {
+				application := tenant.Application{ClientID: c.Child.ClientID}
+				all = append(all, logoutSender{other, other.childTenants[name].tenant, application, true})
+			}
+		}
+	}
+	return all
+}
+
+// logoutHandlers are this directive and those of the site with the same prefix, whatever
+// their tenants and clients.
+func (h *Handler) logoutHandlers(v *visit) []*Handler {
+	found := []*Handler{h}
+	for _, other := range v.site.handlers {
+		if other != h && other.Prefix == h.Prefix {
+			found = append(found, other)
+		}
+	}
+	return found
+}
+
+// verifyLogoutToken has the token judged by the one whom it says to be for. If it names no
+// application of ours, its issuer says why it is refused.
+func (h *Handler) verifyLogoutToken(ctx context.Context, v *visit, raw string) (logoutSender, *tenant.LogoutToken, error) {
+	issuer, audience, err := tenant.LogoutTokenFor(raw)
+	if err != nil {
+		return logoutSender{}, nil, err
+	}
+	senders := slices.DeleteFunc(h.logoutSenders(v), func(s logoutSender) bool { return s.tenant.Issuer() != issuer })
+	if len(senders) == 0 {
+		return logoutSender{}, nil, &tenant.InvalidTokenError{Reason: "issuer"}
+	}
+	sender := senders[0]
+	if i := slices.IndexFunc(senders, func(s logoutSender) bool { return slices.Contains(audience, s.application.ClientID) }); i > 0 {
+		sender = senders[i]
+	}
+	token, err := sender.tenant.VerifyLogoutToken(ctx, sender.application, raw)
+	if err == nil && sender.child && token.Subject == "" { // whose sid is not known here
+		err = &tenant.InvalidTokenError{Reason: "subject"}
+	}
+	return sender, token, err
+}
+
+// take ends what the token is about.
+func (s logoutSender) take(ctx context.Context, token *tenant.LogoutToken) *logoutRefusal {
+	refused := keepLogout(ctx, s.handler.ledger, token, s.marks(token))
+	if refused == nil {
+		s.handler.logger.Info("back-channel logout",
+			zap.Bool("of_child", s.child), zap.Bool("names_session", token.SID != ""), zap.Bool("names_user", token.Subject != ""))
+	}
+	return refused
+}
+
+// marksKeeper is what of a ledger is used here.
+type marksKeeper interface {
+	Revoke(ctx context.Context, marks ...revocation.Mark) error
+	Once(ctx context.Context, tokenID string, until time.Time) (first bool, err error)
+}
+
+// keepLogout writes the marks first: they are the same however often the token is sent, so
+// that after a failure of the storage it can be sent again, and whoever is told that it was
+// seen before can rely on them.
+func keepLogout(
+	ctx context.Context, judge marksKeeper, token *tenant.LogoutToken, marks map[marksKeeper][]revocation.Mark,
+) *logoutRefusal {
+	var errs []error
+	for keeper, some := range marks {
+		errs = append(errs, keeper.Revoke(ctx, some...))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return unavailableLogout("storage_unavailable", markRetry, err)
+	}
+	first, err := judge.Once(ctx, token.Issuer+" "+token.TokenID, token.UsableUntil.Add(clockLead))
+	switch {
+	case err != nil:
+		return unavailableLogout("storage_unavailable", markRetry, err)
+	case !first:
+		return badLogout("replayed", "the logout token was sent before")
+	}
+	return nil
+}
+
+// marks gives what ends the sessions that the token is about, by where it is to be kept.
+func (s logoutSender) marks(token *tenant.LogoutToken) map[marksKeeper][]revocation.Mark {
+	all := everyHandler(s.handler)
+	until := lastUntil(all)
+	if s.child {
+		return s.marksOfChild(token, all, until)
+	}
+	l := s.handler.ledger
+	switch {
+	case token.SID == "":
+		return map[marksKeeper][]revocation.Mark{l: {revocation.OfSubject(token.Subject, s.endedBy(token), until[l])}}
+	case token.Subject == "":
+		return map[marksKeeper][]revocation.Mark{l: {revocation.OfSID(token.SID, until[l])}}
+	}
+	return map[marksKeeper][]revocation.Mark{l: {revocation.OfSIDAndSubject(token.SID, token.Subject, until[l])}}
+}
+
+// endedBy is when the last session of a user began that the token is about: when it came,
+// for the clocks may differ, and not much after it was made, for it may come late, and
+// again.
+func (s logoutSender) endedBy(token *tenant.LogoutToken) time.Time {
+	latest := token.IssuedAt.Add(clockLead)
+	if now := s.handler.now(); now.Before(latest) {
+		latest = now
+	}
+	return later(latest, token.IssuedAt)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+// lastUntil is when no session can be alive that any of these directives accepts today, by
+// the ledger that they share: each has limits of its own.
+func lastUntil(all []*Handler) map[*ledger]time.Time {
+	last := make(map[*ledger]time.Time)
+	for _, h := range all {
+		last[h.ledger] = later(last[h.ledger], h.marksUntil())
+	}
+	return last
+}
+
+// everyHandler gives the directives of this process, the newest of each configuration, and
+// this one, which may be of an older one.
+func everyHandler(one *Handler) []*Handler {
+	all := []*Handler{one}
+	pool.Range(func(_, value any) bool {
+		all = append(all, value.(*shared).all()...)
+		return true
+	})
+	return all
+}
