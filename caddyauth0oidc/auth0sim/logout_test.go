@@ -187,6 +187,27 @@ func TestLogoutTokensReachTheApplicationsOfTheSession(t *testing.T) {
 	}
 }
 
+func TestLogoutTokensAsATestWantsThem(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var received []string
+	w.network.Handle("app.example.test", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			received = append(received, r.PostFormValue("logout_token"))
+		}
+	}))
+	w.App.BackchannelLogoutURL = appBase + "/auth/backchannel-logout"
+	w.login(nil)
+	w.Master.Configure(func(s *Settings) {
+		s.RepeatLogoutTokens = 1
+		s.TamperLogoutToken = func(header, claims map[string]any) { header["alg"], claims["nonce"] = "none", "x" }
+	})
+	w.open(w.Master.base() + "/v2/logout")
+	if len(received) != 2 || received[0] != received[1] || !strings.HasSuffix(received[0], ".") || claimsOf(t, received[0])["nonce"] != "x" {
+		t.Errorf("received %q", received)
+	}
+}
+
 func TestUndeliveredLogoutTokenIsLoggedAndNotRepeated(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -2,7 +2,10 @@ package auth0sim
 
 import (
 	"maps"
+	"net/netip"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -65,7 +68,28 @@ func judgeClientTexts(body map[string]any) *managementError {
 			}
 		}
 	}
+	return judgeBackchannel(body)
+}
+
+// judgeBackchannel takes one URL for logout tokens, of https and no private or loopback address.
+func judgeBackchannel(body map[string]any) *managementError {
+	logout, _ := body["oidc_logout"].(map[string]any)
+	addresses := stringList(logout["backchannel_logout_urls"])
+	if len(addresses) > 1 {
+		return invalidBody("'Array is too long (" + strconv.Itoa(len(addresses)) + "), maximum 1' on property backchannel_logout_urls.")
+	}
+	for _, address := range addresses {
+		u, err := url.Parse(address)
+		if err != nil || u.Scheme != "https" || u.Hostname() == "localhost" || isPrivate(u.Hostname()) {
+			return invalidBody("'Object didn't pass validation for format url: " + address + "' on property backchannel_logout_urls.")
+		}
+	}
 	return nil
+}
+
+func isPrivate(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return err == nil && (address.IsPrivate() || address.IsLoopback() || address.IsLinkLocalUnicast() || address.IsUnspecified())
 }
 
 func jsonType(value any) string {

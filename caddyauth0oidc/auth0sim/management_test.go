@@ -269,6 +269,11 @@ func TestClientsInTheManagementAPI(t *testing.T) {
 	if w.App.BackchannelLogoutURL != "https://x.test/bcl" || w.App.Callbacks[0] != "https://x.test/cb" {
 		t.Errorf("the application is %v", w.App)
 	}
+	for _, bad := range []string{`"http://x.test/bcl"`, `"https://127.0.0.1/bcl"`, `"https://10.0.0.1/"`, `"https://localhost/"`, `"https://x.test/","https://y.test/"`} {
+		if status, _ := a.call("PATCH", "clients/"+w.App.ClientID, `{"oidc_logout":{"backchannel_logout_urls":[`+bad+`]}}`); status != http.StatusBadRequest {
+			t.Errorf("%s for logout tokens: %d", bad, status)
+		}
+	}
 	_, client = w.api("read:client_keys").call("GET", "clients/"+w.App.ClientID, "")
 	if client["client_secret"] != w.App.ClientSecret {
 		t.Error("read:client_keys does not show the secret")
