@@ -387,6 +387,8 @@ func TestImpossibleSettingsAreRefusedWhenTheConfigurationIsLoaded(t *testing.T) 
 		{"a fixed connection with allow", "is always the same connection", []string{"connections", `[{"name":"acme-child","allow":["acme"]}]`}},
 		{"a connection of the request without allow", "depends on the request", []string{"connections", `[{"name":"{http.request.host.labels.2}"}]`}},
 		{"a connection of the request beside another", "the only one of its directive", []string{"connections", `[{"name":"{http.request.host}","allow":["acme"]},{"name":"acme-child"}]`}},
+		{"a child of many connections that ends sessions", "cannot tell whose users", []string{"connections", `[{"name":"{http.request.host}","allow":["acme"],"child":{"domain":"c.eu.auth0.com","client_id":"x","backchannel_logout":true}}]`}},
+		{"a child that ends sessions of any client", "needs 'client_id'", []string{"connections", `[{"name":"acme-child","child":{"domain":"c.eu.auth0.com","backchannel_logout":true}}]`}},
 		{"a connection of the request for everybody", "in, at every host", []string{"connections", `[{"name":"{http.request.host}","allow":["acme"],"strategy":"any"}]`}},
 		{"a connection of the request with a domain", "leave them out here", []string{"connections", `[{"name":"{http.request.host}","allow":["acme"],"email_domains":["acme.com"]}]`}},
 		{"a connection of the request with a label", "leave them out here", []string{"connections", `[{"name":"{http.request.host}","allow":["acme"],"label":"Acme"}]`}},
