@@ -34,12 +34,13 @@ const (
 	forTokens
 	forForm
 	forRefreshed
+	forContinuation
 	purposes
 )
 
 // labels go into the derivation of keys. Changing one makes everything that was
 // sealed before unreadable.
-var labels = [purposes]string{"session", "transaction", "state", "attempts", "tokens", "form", "refreshed"}
+var labels = [purposes]string{"session", "transaction", "state", "attempts", "tokens", "form", "refreshed", "logout"}
 
 const (
 	derivation   = "caddy-auth0-oidc 1"

@@ -92,16 +92,21 @@ func (k *Keyring) SealState(s State) (string, error) {
 
 // OpenState is the reverse of SealState. It refuses whatever SealState did not make.
 func (k *Keyring) OpenState(text string) (State, bool) {
-	if len(text) >= maxState || strings.Contains(text, "=") {
+	var s State
+	if !k.openParameter(forState, stateName, text, &s) {
 		return State{}, false
+	}
+	return s, true
+}
+
+// openParameter opens what sealText made, without the padding that addresses would escape.
+func (k *Keyring) openParameter(p purpose, name, text string, payload unpacker) bool {
+	if len(text) >= maxState || strings.Contains(text, "=") {
+		return false
 	}
 	id, value, _ := strings.Cut(text, ".")
 	if short := len(value) % 4; short > 0 {
 		value += "==="[short-1:]
 	}
-	var s State
-	if !k.open(forState, id, stateName, value, &s) {
-		return State{}, false
-	}
-	return s, true
+	return k.open(p, id, name, value, payload)
 }
