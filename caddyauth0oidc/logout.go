@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -14,9 +16,12 @@ import (
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
 )
 
-// discoveryPatience is how long a logout waits to learn the tenant's logout
-// endpoint before it takes the one that every Auth0 tenant has.
+// discoveryPatience is how long a page waits to learn the tenant's logout endpoint.
 const discoveryPatience = 2 * time.Second
+
+// logoutPatience is how long a logout waits for the tenant: to learn its logout endpoint,
+// before it takes the one that every Auth0 tenant has, and to revoke refresh tokens.
+const logoutPatience = discoveryPatience
 
 // serveLogout ends the session here and at the tenant. A request that another
 // site may have caused gets a page that asks first.
@@ -52,31 +57,94 @@ func isOwnNavigation(r *http.Request) bool {
 	return (site == "same-origin" || site == "none") && isNavigation(r)
 }
 
+// departure is what a logout has found in the browser, and has to tell the tenants.
+type departure struct {
+	state    string
+	sessions int
+	newest   session.Session // the tenant knows the latest login only
+	keeper   *Handler        // of the newest session; nil without any
+	tokens   *session.Tokens // of the newest session, or nil
+	refresh  []tenant.Secret // refresh tokens of all of them
+}
+
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, v *visit, status int) error {
-	request := tenant.LogoutRequest{
-		Strategy: h.logoutStrategy(), ReturnTo: h.originOf(r).String() + h.Logout.ReturnTo, State: h.logoutState(),
-	}
-	ended, newest := 0, time.Time{}
+	d := h.endSessions(w, r, v)
+	h.logger.Info("signed out", zap.Int("sessions", d.sessions))
+	// The client may go away: what it has asked for is done all the same.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutPatience)
+	defer cancel()
+	revoked := h.revokeRefresh(ctx, d.refresh)
+	location := h.masterLogout(ctx, r, h.departing(r, d))
+	revoked()
+	redirect(w, location, status)
+	return nil
+}
+
+// endSessions ends the sessions of the site's directives that share this route.
+func (h *Handler) endSessions(w http.ResponseWriter, r *http.Request, v *visit) *departure {
+	d := &departure{state: h.logoutState()}
 	for _, other := range h.siblings(v) {
-		if s, ok := other.endSession(w, r, v, request.State); ok {
-			if ended++; s.Login.After(newest) { // the tenant knows the latest login only
-				newest = s.Login
-				request.SID, request.IDToken = h.logoutHint(r, v, &s, other)
-			}
+		s, ok := other.endSession(w, r, v, d.state)
+		if !ok {
+			continue
+		}
+		d.sessions++
+		tokens, _ := other.keys.Load().ReadTokens(&s, v.cookies, other.cookiesOf(other.originOf(r)).Session.Name)
+		if tokens != nil && tokens.Refresh != "" && !slices.Contains(d.refresh, tenant.Secret(tokens.Refresh)) {
+			d.refresh = append(d.refresh, tenant.Secret(tokens.Refresh))
+		}
+		if d.keeper == nil || s.Login.After(d.newest.Login) {
+			d.newest, d.keeper, d.tokens = s, other, tokens
 		}
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), discoveryPatience)
-	defer cancel()
+	return d
+}
+
+// departing says how the tenant's session is to be ended.
+func (h *Handler) departing(r *http.Request, d *departure) tenant.LogoutRequest {
+	request := h.logoutRequest(r, d.state)
+	if h.Logout.Hint != hintNone {
+		request.SID = d.newest.SID
+	}
+	if h.Logout.Hint == hintIDToken && d.tokens != nil {
+		request.IDToken = tenant.Secret(d.tokens.ID)
+	}
+	return request
+}
+
+func (h *Handler) logoutRequest(r *http.Request, state string) tenant.LogoutRequest {
+	return tenant.LogoutRequest{Strategy: h.logoutStrategy(), ReturnTo: h.afterLogout(r), State: state}
+}
+
+// afterLogout is where every logout ends; nothing of a request says so but its host.
+func (h *Handler) afterLogout(r *http.Request) string {
+	return h.originOf(r).String() + h.Logout.ReturnTo
+}
+
+// masterLogout gives the address that ends the session at the tenant.
+func (h *Handler) masterLogout(ctx context.Context, r *http.Request, request tenant.LogoutRequest) string {
 	metadata, err := h.shared.tenant.Metadata(ctx)
 	if err != nil {
 		h.logger.Warn("logging out at the tenant without its metadata", zap.Error(err))
 	}
-	h.logger.Info("signed out", zap.Int("sessions", ended))
 	if request.IDToken != "" { // the address of the redirect has it, and access logs have that
 		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	}
-	redirect(w, cmp.Or(h.shared.tenant.LogoutURL(metadata, h.application, request), request.ReturnTo), status)
-	return nil
+	return cmp.Or(h.shared.tenant.LogoutURL(metadata, h.application, request), request.ReturnTo)
+}
+
+// revokeRefresh ends refresh tokens at the tenant, and gives what waits for that. They
+// would outlive the session; the user is signed out whatever becomes of it.
+func (h *Handler) revokeRefresh(ctx context.Context, tokens []tenant.Secret) (wait func()) {
+	var all sync.WaitGroup
+	for _, token := range tokens {
+		all.Go(func() {
+			if err := h.shared.tenant.RevokeToken(ctx, h.application, token); err != nil {
+				h.logger.Warn("revoking the refresh token of a session that was signed out", zap.Error(err))
+			}
+		})
+	}
+	return all.Wait
 }
 
 // logoutState is a fresh random value by which the page after the logout knows that the
@@ -114,18 +182,4 @@ func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, v *visit, s
 		h.endCopies(r, &s)
 	}
 	return s, ok
-}
-
-// logoutHint tells the tenant which session is meant; keeper has it.
-func (h *Handler) logoutHint(r *http.Request, v *visit, s *session.Session, keeper *Handler) (sid string, idToken tenant.Secret) {
-	if h.Logout.Hint == hintNone {
-		return "", ""
-	}
-	if h.Logout.Hint == hintIDToken {
-		name := keeper.cookiesOf(keeper.originOf(r)).Session.Name
-		if tokens, ok := keeper.keys.Load().ReadTokens(s, v.cookies, name); ok {
-			idToken = tenant.Secret(tokens.ID)
-		}
-	}
-	return s.SID, idToken
 }

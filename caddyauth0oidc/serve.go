@@ -204,8 +204,8 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, v *visit, ne
 	}
 	o, returnTo := h.originOf(r), h.localReturnTo(r, originalAddress(r))
 	family := h.cookiesOf(o).Transaction
+	// Shown for as long as the cookie lives: of two tabs that sign out, the second comes back later.
 	if state, signedOut := session.SignedOut(v.cookies, family.Name); signedOut && isNavigation(r) {
-		session.ClearSignedOut(w.Header(), family)
 		return h.refuse(w, r, refusal{
 			code: codeSignedOut, status: http.StatusUnauthorized, loginURL: h.loginURL(r) + returnParameter(withoutState(returnTo, state)),
 		})
