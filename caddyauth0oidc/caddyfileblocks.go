@@ -98,6 +98,9 @@ func (s *Session) parseCookie(d *caddyfile.Dispenser) error {
 //	logout {
 //		strategy  auto | oidc | v2
 //		hint      sid | id_token | none
+//		child
+//		federated
+//		frontchannel
 //		return_to <path>
 //	}
 func (h *Handler) parseLogout(d *caddyfile.Dispenser) error {
@@ -105,9 +108,12 @@ func (h *Handler) parseLogout(d *caddyfile.Dispenser) error {
 		h.Logout = new(Logout)
 	}
 	return parseFields(d, fields{
-		"strategy":  func() error { return oneArg(d, &h.Logout.Strategy, checkLogoutStrategy) },
-		"hint":      func() error { return oneArg(d, &h.Logout.Hint, checkLogoutHint) },
-		"return_to": func() error { return oneArg(d, &h.Logout.ReturnTo, checkReturnTo) },
+		"strategy":     func() error { return oneArg(d, &h.Logout.Strategy, checkLogoutStrategy) },
+		"hint":         func() error { return oneArg(d, &h.Logout.Hint, checkLogoutHint) },
+		"child":        func() error { return flag(d, &h.Logout.Child) },
+		"federated":    func() error { return flag(d, &h.Logout.Federated) },
+		"frontchannel": func() error { return flag(d, &h.Logout.Frontchannel) },
+		"return_to":    func() error { return oneArg(d, &h.Logout.ReturnTo, checkReturnTo) },
 	})
 }
 

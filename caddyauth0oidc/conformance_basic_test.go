@@ -295,3 +295,36 @@ func signsOut(r *conformanceRun) {
 		r.Errorf("signing in again ends at %d %s", page.Status, page.URL)
 	}
 }
+
+// oidcc-client-front-channel-logout-rp-basic. The page of the provider has the route in a
+// frame; browsers send the cookie there with same_site none.
+func TestConformanceFrontChannelLogoutPlan(t *testing.T) {
+	t.Parallel()
+	const settings = "logout {\nfrontchannel\n}\nsession {\ncookie {\nsame_site none\n}\n}"
+	runConformance(t, []conformanceModule{
+		{name: "RP-FCL-01_oidcc-client-test-rp-frontchannel-rpinitlogout", settings: settings, also: func(r *conformanceRun) {
+			r.framedLogout()
+			signsOutOfTheProvider(r)
+		}},
+		{name: "RP-FCL-02_oidcc-client-test-rp-frontchannel-opinitlogout", settings: settings, also: func(r *conformanceRun) { r.framedLogout() }},
+	}, conformanceBasic, conformancePost)
+}
+
+// framedLogout does what the frame of the provider's page does.
+func (r *conformanceRun) framedLogout() {
+	r.Helper()
+	sid := r.pair.Master.Sessions()[0]
+	query := url.Values{"iss": {r.pair.Master.Issuer()}, "sid": {sid}}.Encode()
+	response, _ := r.send(r.browser, "GET", "/auth/frontchannel-logout?"+query, framed)
+	if response.StatusCode != http.StatusOK || !strings.Contains(response.Header.Get("Cache-Control"), "no-store") || sessionCookie(r.world, r.browser) != "" {
+		r.Errorf("%d %v", response.StatusCode, response.Header)
+	}
+}
+
+func signsOutOfTheProvider(r *conformanceRun) {
+	r.Helper()
+	response, _ := r.send(r.browser, "GET", "/auth/logout", ownNavigation)
+	if asked, err := response.Location(); err != nil || !strings.HasPrefix(asked.String(), r.pair.Master.Issuer()) {
+		r.Errorf("the logout leads to %v, %v", asked, err)
+	}
+}

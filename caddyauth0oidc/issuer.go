@@ -98,6 +98,10 @@ func (h *Handler) formOrigins(r *http.Request, p page) string {
 	if p.Post == nil || p.Resend != nil {
 		return h.shared.origin
 	}
+	return h.masterOrigins(r) + h.logoutOrigins(visitOf(r))
+}
+
+func (h *Handler) masterOrigins(r *http.Request) string {
 	ctx, cancel := context.WithTimeout(r.Context(), discoveryPatience)
 	defer cancel()
 	metadata, err := h.shared.tenant.Metadata(ctx)

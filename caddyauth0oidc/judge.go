@@ -189,6 +189,7 @@ func (h *Handler) judgeTogether() error {
 		named("management", filled.checkManagement()),
 		named("bearer", checkBearer(filled.Bearer, filled.issuer(), filled.ClientID)),
 		named("logout", checkLogout(filled.Logout)),
+		named("logout", checkLogoutChild(filled.Logout, filled.Connections)),
 		named("http", checkHTTP(filled.HTTP)),
 		named("response_mode", checkPosting(filled.ResponseMode, filled.BaseURLs)),
 	)

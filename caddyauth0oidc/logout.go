@@ -26,6 +26,9 @@ const logoutPatience = discoveryPatience
 // serveLogout ends the session here and at the tenant. A request that another
 // site may have caused gets a page that asks first.
 func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request, v *visit) error {
+	if sealed, ok := h.continued(r, v); ok {
+		return h.continueLogout(w, r, v, sealed)
+	}
 	if r.Method == http.MethodPost {
 		if err := h.checkSameOrigin(r); err != nil {
 			return h.refuse(w, r, refusal{code: codeCrossSite, status: http.StatusForbidden, cause: err, again: h.Prefix + "/logout"})
@@ -74,7 +77,10 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, v *visit, stat
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutPatience)
 	defer cancel()
 	revoked := h.revokeRefresh(ctx, d.refresh)
-	location := h.masterLogout(ctx, r, h.departing(r, d))
+	location := h.childLogout(w.Header(), r, v, d)
+	if location == "" {
+		location = h.masterLogout(ctx, r, h.departing(r, d))
+	}
 	revoked()
 	redirect(w, location, status)
 	return nil
@@ -113,7 +119,9 @@ func (h *Handler) departing(r *http.Request, d *departure) tenant.LogoutRequest 
 }
 
 func (h *Handler) logoutRequest(r *http.Request, state string) tenant.LogoutRequest {
-	return tenant.LogoutRequest{Strategy: h.logoutStrategy(), ReturnTo: h.afterLogout(r), State: state}
+	return tenant.LogoutRequest{
+		Strategy: h.logoutStrategy(), ReturnTo: h.afterLogout(r), State: state, Federated: h.Logout.Federated,
+	}
 }
 
 // afterLogout is where every logout ends; nothing of a request says so but its host.

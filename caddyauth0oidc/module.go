@@ -351,6 +351,24 @@ type Logout struct {
 	// neither. Default: `sid`.
 	Hint string `json:"hint,omitempty"`
 
+	// Child ends the session of the child tenant first, so that the next login asks for
+	// credentials: the browser goes to the child's /v2/logout, comes back to the logout
+	// route, and goes on to the master. It needs a connection with `child` and its
+	// `client_id`; that application has the address of the logout route among its Allowed
+	// Logout URLs. Default: off.
+	Child bool `json:"child,omitempty"`
+
+	// Federated asks the master to end the session at the connection's identity provider
+	// (the parameter `federated`), as far as Auth0 does that for its strategy; for
+	// `auth0-oidc` it is not documented. Default: off.
+	Federated bool `json:"federated,omitempty"`
+
+	// Frontchannel adds the route `<prefix>/frontchannel-logout` (OpenID Connect
+	// Front-Channel Logout 1.0), by which a page of the tenant ends the session of its
+	// browser. Browsers send the session there with `same_site` `none` only, and not if
+	// they block cookies of other sites. Default: off.
+	Frontchannel bool `json:"frontchannel,omitempty"`
+
 	// ReturnTo is the path on this site to which the tenant sends the browser
 	// afterwards. The whole address must be among the application's Allowed
 	// Logout URLs, without the parameter `state` that comes back with it from

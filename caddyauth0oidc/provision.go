@@ -70,6 +70,7 @@ func (h *Handler) warn() {
 	h.Bearer.warn(h.logger, h.Deny)
 	h.Profile.warn(h.logger, h.Deny)
 	h.Assertion.warn(h.logger, h.BaseURLs)
+	h.Logout.warn(h.logger, h.Session.Cookie.SameSite)
 }
 
 // identify gives the handler a key that is the same after a reload, and on
@@ -273,6 +274,7 @@ func (h *Handler) judge() error {
 		named("logout hint", checkLogoutHint(h.Logout.Hint)),
 		named("logout return_to", checkReturnTo(h.Logout.ReturnTo)),
 		named("logout", checkLogout(h.Logout)),
+		named("logout", checkLogoutChild(h.Logout, h.Connections)),
 		named("http", checkHTTP(h.HTTP)),
 		named("response_mode", errors.Join(checkResponseMode(h.ResponseMode), checkPosting(h.ResponseMode, h.BaseURLs))),
 	}

@@ -37,6 +37,9 @@ func (h *Handler) ownRoutes() map[string]*route {
 	if h.Assertion != nil {
 		own[h.Prefix+"/jwks.json"] = &route{methods: read, answer: h.serveJWKS, handler: h}
 	}
+	if orNew(h.Logout).Frontchannel {
+		own[h.Prefix+"/frontchannel-logout"] = &route{methods: get, answer: h.serveFrontchannelLogout, handler: h}
+	}
 	if h.Bearer != nil {
 		own[resourceMetadataPath] = &route{methods: read, answer: h.serveResourceMetadata, handler: h}
 	}

@@ -181,12 +181,11 @@ func TestErrorRoutesKeepTheCookiesOfTheRefusal(t *testing.T) {
 		}
 		w.clock.advance(2 * time.Hour)
 	}
-	w.send(b, "POST", "/auth/logout", map[string]string{"Sec-Fetch-Site": "same-origin"})
-	if page := w.step(b, w.base+"/home"); page.Status != http.StatusUnauthorized {
-		t.Errorf("after the logout: %d", page.Status)
-	}
-	if page := w.step(b, w.base+"/home"); page.Status != http.StatusFound {
-		t.Errorf("the page after it: %d", page.Status)
+	late := w.browser()
+	callback := w.callbackOf(late, "/x", w.pair.User)
+	w.pair.Master.Down(true)
+	if page := w.step(late, callback); page.Status != http.StatusServiceUnavailable || len(w.pendingLogins(late)) != 0 {
+		t.Errorf("%d, and %d logins are pending", page.Status, len(w.pendingLogins(late)))
 	}
 }
 

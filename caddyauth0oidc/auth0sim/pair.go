@@ -39,7 +39,8 @@ func WithDomains(master, child string) PairOption {
 }
 
 // NewPair sets up a master and a child tenant for an application whose address is appBase, such as
-// https://app.example.test: the callback is appBase/auth/callback, and users return to appBase/ after a logout.
+// https://app.example.test: the callback is appBase/auth/callback, and users return to appBase/ after a logout, and
+// to appBase/auth/logout after one at the child.
 func NewPair(n *Network, appBase string, opts ...PairOption) *Pair {
 	s := pairSetup{"master.auth0.test", "child.auth0.test", "auth0-oidc", "acme-child"}
 	for _, o := range opts {
@@ -50,7 +51,7 @@ func NewPair(n *Network, appBase string, opts ...PairOption) *Pair {
 		Name: "Legacy application", Callbacks: []string{appBase + "/auth/callback"},
 		AllowedLogoutURLs: []string{appBase + "/"},
 	})
-	p.setUpChild(s)
+	p.setUpChild(s, appBase)
 	p.Connection = p.Master.AddConnection(Connection{
 		Name: s.connection, Strategy: s.strategy, DisplayName: "Acme", Options: p.connectionOptions(s.strategy),
 		EnabledClients: []string{p.App.ClientID},
@@ -59,11 +60,11 @@ func NewPair(n *Network, appBase string, opts ...PairOption) *Pair {
 	return p
 }
 
-func (p *Pair) setUpChild(s pairSetup) {
+func (p *Pair) setUpChild(s pairSetup, appBase string) {
 	master := p.Master.base()
 	p.ChildApp = p.Child.AddApplication(Application{
 		Name: "Master account", Callbacks: []string{master + "/login/callback"},
-		AllowedLogoutURLs: []string{master + "/logout", master + "/login/callback"},
+		AllowedLogoutURLs: []string{master + "/logout", master + "/login/callback", appBase + "/auth/logout"},
 		Legacy:            s.strategy == "auth0-oidc",
 	})
 	p.Child.Configure(func(set *Settings) { set.LegacyUserProfile = s.strategy == "auth0-oidc" })

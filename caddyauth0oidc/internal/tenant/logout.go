@@ -30,6 +30,8 @@ type LogoutRequest struct {
 	SID string
 	// IDToken is the ID token of that session (id_token_hint); empty for none.
 	IDToken Secret
+	// Federated asks the tenant to end the session at the connection's identity provider, too.
+	Federated bool
 }
 
 // LogoutURL returns the URL that ends the session at the tenant; with LogoutPublished it may be empty. It needs no network; md is nil when discovery is not known.
@@ -41,18 +43,40 @@ func (t *Tenant) LogoutURL(md *Metadata, app Application, r LogoutRequest) strin
 	if r.Strategy == LogoutPublished && !published {
 		return ""
 	}
-	parameters := []Parameter{{"client_id", app.ClientID}}
-	if r.Strategy == LogoutV2 || (r.Strategy != LogoutOIDC && !published) {
-		return withParameters(base+"/v2/logout", appendUnlessEmpty(parameters, "returnTo", r.ReturnTo))
-	}
 	endpoint := base + "/oidc/logout"
 	if published {
 		endpoint = md.EndSessionEndpoint
 	}
-	parameters = appendUnlessEmpty(parameters, "post_logout_redirect_uri", r.ReturnTo)
+	if r.Strategy == LogoutV2 || (r.Strategy != LogoutOIDC && !published) {
+		return r.federated(v2Logout(base, app.ClientID, r.ReturnTo))
+	}
+	parameters := appendUnlessEmpty([]Parameter{{"client_id", app.ClientID}}, "post_logout_redirect_uri", r.ReturnTo)
 	if back, err := url.Parse(r.ReturnTo); err == nil && r.ReturnTo != "" && !back.Query().Has("state") {
 		parameters = appendUnlessEmpty(parameters, "state", r.State)
 	}
 	parameters = appendUnlessEmpty(parameters, "logout_hint", r.SID)
-	return withParameters(endpoint, appendUnlessEmpty(parameters, "id_token_hint", string(r.IDToken)))
+	return r.federated(withParameters(endpoint, appendUnlessEmpty(parameters, "id_token_hint", string(r.IDToken))))
+}
+
+// federated adds the parameter, which has no value (Auth0 docs, "Log Users Out of Identity Providers").
+func (r LogoutRequest) federated(address string) string {
+	if r.Federated {
+		return address + "&federated"
+	}
+	return address
+}
+
+// ChildLogoutURL returns the URL that ends the session at the child tenant with that domain, for the application that a
+// connection uses there. It is /v2/logout whatever the child publishes: unlike /oidc/logout it asks the user nothing, and
+// does not compare the query of the return address, so that one Allowed Logout URL fits every logout.
+func ChildLogoutURL(domain, clientID, returnTo string) (string, error) {
+	issuer, err := IssuerOf(domain)
+	if err != nil {
+		return "", err
+	}
+	return v2Logout(strings.TrimSuffix(issuer, "/"), clientID, returnTo), nil
+}
+
+func v2Logout(base, clientID, returnTo string) string {
+	return withParameters(base+"/v2/logout", appendUnlessEmpty([]Parameter{{"client_id", clientID}}, "returnTo", returnTo))
 }

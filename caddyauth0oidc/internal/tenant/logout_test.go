@@ -28,6 +28,8 @@ func TestLogoutURL(t *testing.T) {
 		{"oidc without session or address", silent, LogoutOIDC, LogoutRequest{}, "oidc/logout?client_id=app1"},
 		{"oidc with the ID token", published, LogoutOIDC, LogoutRequest{SID: "s", IDToken: "a.b.c"}, "oidc/logout?client_id=app1&id_token_hint=a.b.c&logout_hint=s&x=1"},
 		{"v2 has no hints", published, LogoutV2, LogoutRequest{SID: "s", IDToken: "a.b.c"}, "v2/logout?client_id=app1"},
+		{"federated", published, LogoutAuto, LogoutRequest{SID: "s", Federated: true}, "oidc/logout?client_id=app1&logout_hint=s&x=1&federated"},
+		{"v2 federated", nil, LogoutV2, LogoutRequest{Federated: true}, "v2/logout?client_id=app1&federated"},
 		{"nothing", nil, LogoutAuto, LogoutRequest{}, "v2/logout?client_id=app1"},
 	} {
 		tt.request.Strategy = tt.strategy
@@ -46,5 +48,16 @@ func TestLogoutURL(t *testing.T) {
 	}
 	if got := bare.LogoutURL(nil, testApp, LogoutRequest{}); got != "https://login.example.com/tenant/v2/logout?client_id=app1" {
 		t.Errorf("issuer without slash: %s", got)
+	}
+}
+
+func TestChildLogoutURL(t *testing.T) {
+	t.Parallel()
+	got, err := ChildLogoutURL("child.auth0.test", "capp", "https://a.test/auth/logout?continue=x.y")
+	if want := "https://child.auth0.test/v2/logout?client_id=capp&returnTo=https%3A%2F%2Fa.test%2Fauth%2Flogout%3Fcontinue%3Dx.y"; err != nil || got != want {
+		t.Errorf("%s, %v", got, err)
+	}
+	if got, err := ChildLogoutURL("https://evil.test/path", "capp", ""); err == nil {
+		t.Errorf("not refused: %s", got)
 	}
 }
