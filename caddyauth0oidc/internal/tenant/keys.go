@@ -15,7 +15,9 @@ import (
 
 const (
 	// Keys are asked for again in the background after an hour, and before the next use after two, as on a quiet site. A key
-	// that is no longer served is believed for a day at most, while the tenant cannot be asked.
+	// that is no longer served is believed for a day at most, while the tenant cannot be asked, however often this process
+	// begins anew. More would serve few: while the tenant is away nobody gets a token, and those of before have ended after a
+	// day, unless an API of the tenant says otherwise; but it would serve who has stolen a key and can keep us from asking.
 	keysFresh = time.Hour
 	keysOld   = 2 * keysFresh
 	keysLimit = 24 * time.Hour
@@ -51,7 +53,8 @@ type keySet struct {
 func newKeySet(t *Tenant) *keySet {
 	k := &keySet{tenant: t}
 	k.recall = &recall[[]signingKey]{
-		ask: k.fetch, doing: fetchingKeys, now: t.now, timeout: t.timeout, fresh: keysFresh, old: keysOld, limit: keysLimit,
+		ask: k.fetch, parse: parseKeys, doing: fetchingKeys, life: t.life, now: t.now, random: t.random, timeout: t.timeout,
+		shelf: t.shelfOf("keys.json"), fresh: keysFresh, old: keysOld, limit: keysLimit,
 	}
 	return k
 }
@@ -126,7 +129,7 @@ func (s signingKey) fits(id, alg string) bool {
 	return false
 }
 
-func (k *keySet) fetch(ctx context.Context) ([]signingKey, *UnavailableError) {
+func (k *keySet) fetch(ctx context.Context) ([]byte, *UnavailableError) {
 	md, _, err := k.tenant.metadata.get(ctx)
 	if err != nil {
 		return nil, &UnavailableError{Doing: fetchingKeys, RetryAfter: minRetryAfter, Err: err}
@@ -144,11 +147,7 @@ func (k *keySet) fetch(ctx context.Context) ([]signingKey, *UnavailableError) {
 	if seen.status != http.StatusOK {
 		return nil, k.tenant.unavailable(fetchingKeys, seen, nil)
 	}
-	keys, err := parseKeys(seen.body)
-	if err != nil {
-		return nil, k.tenant.unavailable(fetchingKeys, seen, err)
-	}
-	return keys, nil
+	return seen.body, nil
 }
 
 // parseKeys reads a JWK set (RFC 7517 section 5). Keys that cannot be used are left out; a set without any is an error.

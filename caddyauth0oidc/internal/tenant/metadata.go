@@ -86,13 +86,14 @@ func (md *Metadata) endpointsOf(app Application, doing string) (endpoints, error
 }
 
 // Metadata returns the discovery document, which is fetched on first use and refreshed in the background every ten minutes.
-// The last good one serves through any outage. Without one, the error is an *UnavailableError.
+// The last good one serves through any outage, also that of an earlier process from the Memory, if the tenant does not answer within
+// a second. Without one, the error is an *UnavailableError.
 func (t *Tenant) Metadata(ctx context.Context) (*Metadata, error) {
 	md, _, err := t.metadata.get(ctx)
 	return md, err
 }
 
-func (t *Tenant) discover(ctx context.Context) (*Metadata, *UnavailableError) {
+func (t *Tenant) discover(ctx context.Context) ([]byte, *UnavailableError) {
 	client, seen := t.client()
 	_, err := oidc.NewProvider(oidc.ClientContext(ctx, client), t.issuer)
 	var foreign *oidc.IssuerMismatchError
@@ -102,11 +103,7 @@ func (t *Tenant) discover(ctx context.Context) (*Metadata, *UnavailableError) {
 	case err != nil:
 		return nil, t.unavailable(discovering, seen, errMalformed)
 	}
-	md, err := parseMetadata(seen.body, t.issuer)
-	if err != nil {
-		return nil, t.unavailable(discovering, seen, err)
-	}
-	return md, nil
+	return seen.body, nil
 }
 
 // document has the members of OpenID Connect Discovery 1.0 section 3 and RFC 8414 section 2 that we use.

@@ -3,6 +3,7 @@
 package tenant
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"io"
@@ -29,8 +30,12 @@ type Config struct {
 	Transport http.RoundTripper
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// Random is where the ids of client assertions come from; nil means crypto/rand.
+	// Random is where the ids of client assertions and the random parts of waits come from; nil means crypto/rand.
 	Random io.Reader
+	// Memory keeps the last good discovery document and key set, for processes that begin while the tenant is away; nil for none.
+	Memory Memory
+	// Warn, unless nil, is told the first of a row of failures of the Memory. Nothing in it is secret.
+	Warn func(error)
 }
 
 // Tenant is one Auth0 tenant. It is safe for concurrent use, and meant to be shared by everything that talks to the same issuer.
@@ -40,6 +45,10 @@ type Tenant struct {
 	timeout   time.Duration
 	now       func() time.Time
 	random    io.Reader
+	memory    Memory
+	warn      func(error)
+	life      context.Context // of what goes on in the background
+	end       context.CancelFunc
 
 	metadata *recall[*Metadata]
 	keys     *keySet
@@ -57,7 +66,8 @@ func New(c Config) (*Tenant, error) {
 	if err := CheckIssuer(c.Issuer); err != nil {
 		return nil, err
 	}
-	t := &Tenant{issuer: c.Issuer, transport: c.Transport, timeout: c.Egress.Timeout, now: c.Now, random: c.Random}
+	t := &Tenant{issuer: c.Issuer, transport: c.Transport, timeout: c.Egress.Timeout, now: c.Now, random: c.Random, memory: c.Memory, warn: c.Warn}
+	t.life, t.end = context.WithCancel(context.Background())
 	if t.transport == nil {
 		t.transport = NewTransport(c.Egress)
 	}
@@ -70,13 +80,24 @@ func New(c Config) (*Tenant, error) {
 	if t.random == nil {
 		t.random = rand.Reader
 	}
-	t.metadata = &recall[*Metadata]{ask: t.discover, doing: discovering, now: t.now, timeout: t.timeout, fresh: metadataFresh}
+	t.metadata = &recall[*Metadata]{
+		ask: t.discover, parse: func(body []byte) (*Metadata, error) { return parseMetadata(body, t.issuer) },
+		doing: discovering, life: t.life, now: t.now, random: t.random, timeout: t.timeout, shelf: t.shelfOf("discovery.json"), fresh: metadataFresh,
+	}
 	t.keys = newKeySet(t)
 	return t, nil
 }
 
-// Close lets idle connections to the tenant go.
+func (t *Tenant) shelfOf(name string) *shelf {
+	if t.memory == nil {
+		return nil
+	}
+	return &shelf{memory: t.memory, name: name, issuer: t.issuer, warn: t.warn}
+}
+
+// Close ends what goes on in the background, and lets idle connections to the tenant go. Nothing new can be asked for afterwards.
 func (t *Tenant) Close() {
+	t.end()
 	if c, ok := t.transport.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}
