@@ -194,6 +194,7 @@ var children = caddy.NewUsagePool()
 type childTenant struct {
 	key    string
 	tenant *tenant.Tenant
+	memory *tenantMemory
 	now    func() time.Time
 }
 
@@ -210,14 +211,18 @@ func acquireChild(domain string, by passage) (*childTenant, error) {
 	}
 	key := by.key + issuer
 	value, _, err := children.LoadOrNew(key, func() (caddy.Destructor, error) {
-		c := &childTenant{key: key, now: time.Now}
-		c.tenant, err = tenant.New(tenant.Config{Issuer: issuer, Egress: by.Egress, Now: func() time.Time { return c.now() }})
+		c := &childTenant{key: key, now: time.Now, memory: newTenantMemory(issuer, by)}
+		c.tenant, err = tenant.New(tenant.Config{
+			Issuer: issuer, Egress: by.Egress, Now: func() time.Time { return c.now() }, Memory: c.memory, Warn: c.memory.warn,
+		})
 		return c, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return value.(*childTenant), nil
+	c := value.(*childTenant)
+	c.memory.join(by.keeping)
+	return c, nil
 }
 
 // usesChildToken tells whether logins look for the child's token.
@@ -243,6 +248,7 @@ func (h *Handler) prepareChildren(by passage) error {
 func (h *Handler) releaseChildren() error {
 	var errs []error
 	for _, child := range h.childTenants {
+		child.memory.leave(h.keeping)
 		_, err := children.Delete(child.key)
 		errs = append(errs, err)
 	}

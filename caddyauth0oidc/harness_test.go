@@ -83,6 +83,7 @@ func newWorld(t *testing.T, options ...worldOption) *world {
 		o(&setup)
 	}
 	w := &world{t: t, base: setup.base, folder: t.TempDir(), app: &application{}, network: auth0sim.NewNetwork(), clock: &clock{now: time.Now()}}
+	t.Cleanup(w.end)
 	w.network.Keys, w.network.Now = sharedKeys, w.clock.Now
 	tenants := httptest.NewUnstartedServer(w.network)
 	tenants.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -98,6 +99,30 @@ func newWorld(t *testing.T, options ...worldOption) *world {
 		auth0sim.WithDomains(scheme+"://"+setup.host+":"+port+setup.path, scheme+"://child.localhost:"+port))
 	w.load(setup)
 	return w
+}
+
+// end cleans the handlers up, as the end of Caddy does. What they keep in the storage in
+// the background is over then, and the folder can go.
+func (w *world) end() {
+	if w.pair == nil {
+		return
+	}
+	var left []*Handler
+	pool.Range(func(_, value any) bool {
+		if s := value.(*shared); s.tenant.Issuer() == w.pair.Master.Issuer() && strings.HasSuffix(s.key, w.pair.App.ClientID) {
+			s.mu.RLock()
+			for _, same := range s.handlers {
+				left = append(left, same...)
+			}
+			s.mu.RUnlock()
+		}
+		return true
+	})
+	for _, h := range left {
+		if err := h.Cleanup(); err != nil {
+			w.t.Errorf("cleaning up: %v", err)
+		}
+	}
 }
 
 // load replaces the configuration, as a reload does.

@@ -122,7 +122,9 @@ func checkHTTP(c *HTTP) error {
 // passage is how a directive reaches the tenants.
 type passage struct {
 	tenant.Egress
-	key string // tells it from others, without showing what is in it; empty for the usual one
+	key     string // tells it from others, without showing what is in it; empty for the usual one
+	trust   string // whom it believes; empty for the system's authorities
+	keeping *keeping
 }
 
 // passage gives the way to the tenants, that of the child and of the Management API too.
@@ -133,7 +135,7 @@ func (c *HTTP) passage(ctx caddy.Context) (passage, error) {
 	}
 	number := 0
 	e.Roots, number = trustPools.share(e.Roots)
-	return passage{e, c.fingerprint(e, number)}, nil
+	return passage{e, c.fingerprint(e, number), string(orNew(c).TrustPoolRaw), &keeping{ctx.Storage(), ctx.Logger()}}, nil
 }
 
 func (c *HTTP) load(ctx caddy.Context) (tenant.Egress, error) {

@@ -259,7 +259,8 @@ type Handler struct {
 	plan          *upstream.Plan
 	routes        map[string]*route
 	shared        *shared
-	ledger        *ledger // of sessions that were ended
+	keeping       *keeping // for the memory of what it shares
+	ledger        *ledger  // of sessions that were ended
 	place         *atomic.Pointer[place]
 	now           func() time.Time
 	random        io.Reader

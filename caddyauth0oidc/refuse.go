@@ -76,7 +76,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, f refusal) erro
 	h.logRefusal(f)
 	noStore(w.Header())
 	if f.retryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(f.retryAfter.Round(time.Second)/time.Second)))
+		w.Header().Set("Retry-After", strconv.Itoa(int((f.retryAfter+time.Second-1)/time.Second)))
 	}
 	if f.allow != "" {
 		w.Header().Set("Allow", f.allow)

@@ -26,6 +26,7 @@ type shared struct {
 	key    string
 	now    func() time.Time
 
+	memory     *tenantMemory
 	renewals   renewals
 	assertions assertions
 
@@ -37,8 +38,10 @@ func (h *Handler) acquireShared(by passage) (*shared, error) {
 	issuer := h.issuer()
 	key := by.key + strconv.Itoa(len(issuer)) + ":" + issuer + h.ClientID
 	value, _, err := pool.LoadOrNew(key, func() (caddy.Destructor, error) {
-		s := &shared{key: key, now: time.Now, handlers: make(map[string][]*Handler)}
-		t, err := tenant.New(tenant.Config{Issuer: issuer, Egress: by.Egress, Now: func() time.Time { return s.now() }})
+		s := &shared{key: key, now: time.Now, memory: newTenantMemory(issuer, by), handlers: make(map[string][]*Handler)}
+		t, err := tenant.New(tenant.Config{
+			Issuer: issuer, Egress: by.Egress, Now: func() time.Time { return s.now() }, Memory: s.memory, Warn: s.memory.warn,
+		})
 		if err != nil {
 			return nil, fmt.Errorf("preparing the tenant: %w", err)
 		}
@@ -52,7 +55,10 @@ func (h *Handler) acquireShared(by passage) (*shared, error) {
 	if err != nil {
 		return nil, err
 	}
-	return value.(*shared), nil
+	s := value.(*shared)
+	h.keeping = by.keeping
+	s.memory.join(h.keeping)
+	return s, nil
 }
 
 // add makes a handler known, from when on others may use it.
@@ -72,6 +78,7 @@ func (s *shared) release(h *Handler) error {
 		delete(s.handlers, h.key)
 	}
 	s.mu.Unlock()
+	s.memory.leave(h.keeping)
 	_, err := pool.Delete(s.key)
 	return err
 }

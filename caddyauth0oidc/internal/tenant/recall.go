@@ -25,7 +25,7 @@ type recall[T any] struct {
 	ask     func(context.Context) ([]byte, *UnavailableError)
 	parse   func([]byte) (T, error)
 	doing   string
-	life    context.Context // ends with the tenant
+	life    *background
 	now     func() time.Time
 	random  io.Reader // a part of the waits, so that instances do not meet
 	timeout time.Duration
@@ -172,14 +172,14 @@ func (r *recall[T]) start() *flight[T] {
 	var searched chan struct{}
 	if r.shelf != nil && !r.searching && !r.servable(r.now()) {
 		r.searching, searched = true, make(chan struct{})
-		go r.search(f, searched)
+		r.life.start(func() { r.search(f, searched) })
 	}
-	go r.fly(f, searched)
+	r.life.start(func() { r.fly(f, searched) })
 	return f
 }
 
 func (r *recall[T]) fly(f *flight[T], searched <-chan struct{}) {
-	ctx, cancel := context.WithTimeout(r.life, r.timeout)
+	ctx, cancel := context.WithTimeout(r.life.ctx, r.timeout)
 	defer cancel()
 	body, value, failure := r.askSafely(ctx)
 	close(f.asked)
@@ -240,7 +240,7 @@ func (r *recall[T]) search(f *flight[T], searched chan<- struct{}) {
 // readShelf gives what was kept, judged as if it had just come, and when it came, which is never after now.
 func (r *recall[T]) readShelf() (value T, fetched time.Time, err error) {
 	defer recovered(&err)
-	ctx, cancel := context.WithTimeout(r.life, memoryTimeout)
+	ctx, cancel := context.WithTimeout(r.life.ctx, memoryTimeout)
 	defer cancel()
 	k, err := r.shelf.load(ctx)
 	if err != nil {
@@ -271,12 +271,12 @@ func (r *recall[T]) keep(body []byte, fetched time.Time) {
 		return
 	}
 	r.keeping = true
-	go func(k kept) {
-		r.shelf.keep(r.life, k)
+	r.life.start(func() {
+		r.shelf.keep(r.life.ctx, kept{Issuer: r.shelf.issuer, Fetched: fetched.UTC(), Body: body})
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.keeping = false
-	}(kept{Issuer: r.shelf.issuer, Fetched: fetched.UTC(), Body: body})
+	})
 }
 
 // pending reports whether a wait has not ended. One that seems longer than any can be is that of a clock which was set back.

@@ -3,7 +3,6 @@
 package tenant
 
 import (
-	"context"
 	"crypto/rand"
 	"fmt"
 	"io"
@@ -47,8 +46,7 @@ type Tenant struct {
 	random    io.Reader
 	memory    Memory
 	warn      func(error)
-	life      context.Context // of what goes on in the background
-	end       context.CancelFunc
+	life      *background
 
 	metadata *recall[*Metadata]
 	keys     *keySet
@@ -66,8 +64,7 @@ func New(c Config) (*Tenant, error) {
 	if err := CheckIssuer(c.Issuer); err != nil {
 		return nil, err
 	}
-	t := &Tenant{issuer: c.Issuer, transport: c.Transport, timeout: c.Egress.Timeout, now: c.Now, random: c.Random, memory: c.Memory, warn: c.Warn}
-	t.life, t.end = context.WithCancel(context.Background())
+	t := &Tenant{issuer: c.Issuer, transport: c.Transport, timeout: c.Egress.Timeout, now: c.Now, random: c.Random, memory: c.Memory, warn: c.Warn, life: newBackground()}
 	if t.transport == nil {
 		t.transport = NewTransport(c.Egress)
 	}
@@ -95,9 +92,10 @@ func (t *Tenant) shelfOf(name string) *shelf {
 	return &shelf{memory: t.memory, name: name, issuer: t.issuer, warn: t.warn}
 }
 
-// Close ends what goes on in the background, and lets idle connections to the tenant go. Nothing new can be asked for afterwards.
+// Close ends what goes on in the background, for which it waits, and lets idle connections to the tenant go. Discovery and keys
+// cannot be asked for afterwards.
 func (t *Tenant) Close() {
-	t.end()
+	t.life.end()
 	if c, ok := t.transport.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}
