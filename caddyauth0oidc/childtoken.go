@@ -248,8 +248,8 @@ func (h *Handler) prepareChildren(by passage) error {
 func (h *Handler) releaseChildren() error {
 	var errs []error
 	for _, child := range h.childTenants {
-		child.memory.leave(h.keeping)
 		_, err := children.Delete(child.key)
+		child.memory.leave(h.keeping)
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

@@ -78,7 +78,7 @@ func (s *shared) release(h *Handler) error {
 		delete(s.handlers, h.key)
 	}
 	s.mu.Unlock()
-	s.memory.leave(h.keeping)
+	defer s.memory.leave(h.keeping) // the end of the tenant may still keep something
 	_, err := pool.Delete(s.key)
 	return err
 }

@@ -41,7 +41,7 @@ func (b *background) done() {
 	}
 }
 
-// end cancels all that is under way and waits for it, but not for a storage that knows no cancellation.
+// end cancels what is asked for and waits for all that is under way, but not for a storage that knows no limits.
 func (b *background) end() {
 	b.cancel()
 	b.mu.Lock()

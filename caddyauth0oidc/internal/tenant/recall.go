@@ -260,7 +260,7 @@ func (r *recall[T]) readShelf() (value T, fetched time.Time, err error) {
 	return value, k.Fetched, err
 }
 
-// keep puts the answer on the shelf, which nobody waits for.
+// keep puts the answer on the shelf, which nobody waits for but the end of the tenant.
 func (r *recall[T]) keep(body []byte, fetched time.Time) {
 	if r.shelf == nil {
 		return
@@ -272,7 +272,7 @@ func (r *recall[T]) keep(body []byte, fetched time.Time) {
 	}
 	r.keeping = true
 	r.life.start(func() {
-		r.shelf.keep(r.life.ctx, kept{Issuer: r.shelf.issuer, Fetched: fetched.UTC(), Body: body})
+		r.shelf.keep(context.WithoutCancel(r.life.ctx), kept{Issuer: r.shelf.issuer, Fetched: fetched.UTC(), Body: body})
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.keeping = false
