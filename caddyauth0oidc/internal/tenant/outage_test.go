@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -124,9 +125,10 @@ func TestFAULT_16_NamesThatDoNotResolve(t *testing.T) {
 func TestFAULT_16_AResolverThatFlaps(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		a, m, works := newAuthority(), newShelves(), false
+		a, m := newAuthority(), newShelves()
+		var asked atomic.Int64
 		flapping := roundTrip(func(r *http.Request) (*http.Response, error) {
-			if works = !works; works {
+			if asked.Add(1)%2 == 1 {
 				return a.RoundTrip(r)
 			}
 			return nil, &net.DNSError{Err: "no such host", IsNotFound: true}
@@ -198,7 +200,7 @@ func TestFAULT_18_ProxiesThatFail(t *testing.T) {
 	t.Parallel()
 	closed := httptest.NewServer(nil)
 	closed.Close()
-	connecting := func(answer string) *httptest.Server {
+	connecting := func(answer, inside string) *httptest.Server {
 		return loopbackServer(t, func(w http.ResponseWriter, _ *http.Request) {
 			conn, _, err := http.NewResponseController(w).Hijack()
 			if err != nil {
@@ -207,6 +209,8 @@ func TestFAULT_18_ProxiesThatFail(t *testing.T) {
 			}
 			defer conn.Close()
 			_, _ = io.WriteString(conn, answer)
+			_, _ = conn.Read(make([]byte, 4096)) // the beginning of the TLS handshake, or the end
+			_, _ = io.WriteString(conn, inside)
 			_, _ = io.Copy(io.Discard, conn) // until the client gives up
 		})
 	}
@@ -217,11 +221,11 @@ func TestFAULT_18_ProxiesThatFail(t *testing.T) {
 	}{
 		"down": {closed.URL, func(err error) bool { var op *net.OpError; return errors.As(err, &op) }},
 		"asks for credentials": {
-			connecting("HTTP/1.1 407 sekret\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n").URL,
+			connecting("HTTP/1.1 407 sekret\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n", "").URL,
 			func(err error) bool { var p *ProxyError; return errors.As(err, &p) && p.Status == 407 },
 		},
-		"a page in place of TLS": {connecting("HTTP/1.1 200 OK\r\n\r\n" + page).URL, func(err error) bool { return errors.Is(err, errTLS) }},
-		"no HTTP":                {connecting("sekret\r\n\r\n").URL, func(error) bool { return true }},
+		"a page in place of TLS": {connecting("HTTP/1.1 200 OK\r\n\r\n", page).URL, func(err error) bool { return errors.Is(err, errTLS) }},
+		"no HTTP":                {connecting("sekret\r\n\r\n", "").URL, func(error) bool { return true }},
 	} {
 		u := must(url.Parse(tt.proxy))
 		tn := must(New(Config{Issuer: testIssuer, Egress: Egress{Proxy: http.ProxyURL(u)}}))
