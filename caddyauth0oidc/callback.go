@@ -101,7 +101,9 @@ func (h *Handler) takeLogin(
 	got, err := h.redeem(r, answer, t, state.Connection)
 	if isSpent(err) && state.Attempt == 0 { // by another instance, or by time; once more will do
 		h.logger.Warn("the code was refused; it was used before, or is too old", zap.Error(err))
-		return h.goOn(w, r, v, to, attemptOf(state), session.Attempts{Count: 1, First: state.First})
+		next := attemptOf(state)
+		next.Count = 1
+		return h.goOn(w, r, v, to, attemptOf(state), next)
 	}
 	if errors.Is(err, errEnded) && state.Attempt == 0 {
 		h.logger.Info("beginning another login", zap.Error(err))
@@ -122,7 +124,7 @@ func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, v *visit, to dest
 	if h.readSession(r, v, new(session.Session)) {
 		return h.lead(w, r, v, to)
 	}
-	if h.isLoop(last, loopLimit) {
+	if h.isRow(last.Count, last.First, loopLimit) {
 		return h.refuseLogin(w, r, v, to, refusal{code: codeLoop, status: http.StatusBadRequest, again: to.returnTo})
 	}
 	connection := to.connection
@@ -229,12 +231,10 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, got *
 	}
 	h.rememberConnection(w.Header(), r, family.Transaction, got)
 	session.FitForm(w.Header(), family, came, at.headerLimit)
-	limit, before := loopLimit, session.Session{}
-	if h.supersede(&before, v, family.Session.Name) {
-		limit = weakLoopLimit
-		if before.Profile.UserID != got.session.Profile.UserID {
-			to.ask()
-		}
+	var before session.Session
+	again := h.supersede(&before, v, family.Session.Name)
+	if again && before.Profile.UserID != got.session.Profile.UserID {
+		to.ask()
 	}
 	if err := h.keys.Load().WriteAttempts(w.Header(), family.Transaction, attempt); err != nil {
 		return h.refuseLogin(w, r, v, to, h.failedLogin(err, to.returnTo))
@@ -242,7 +242,7 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, got *
 	if entry := h.logger.Check(zap.InfoLevel, "signed in"); entry != nil {
 		entry.Write(zap.Duration("took", h.now().Sub(started)))
 	}
-	if h.isLoop(attempt, limit) {
+	if h.isLoop(attempt, again) {
 		return h.refuseLogin(w, r, v, to, refusal{code: codeLoop, status: http.StatusBadRequest, again: to.returnTo})
 	}
 	return h.lead(w, r, v, to)

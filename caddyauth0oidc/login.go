@@ -115,7 +115,7 @@ func (h *Handler) keepFormFor(w http.ResponseWriter, r *http.Request, v *visit, 
 func (h *Handler) authorizeURL(r *http.Request, o origin, t session.Transaction, l login) (string, error) {
 	state, err := h.keys.Load().SealState(session.State{
 		Transaction: t.ID, Handler: h.key, Connection: l.connection, ReturnTo: l.returnTo, Attempt: l.attempt.Count, First: l.attempt.First,
-		Form: l.form != nil || l.formLost,
+		Form: l.form != nil || l.formLost, Others: l.attempt.Others, Since: l.attempt.Since,
 	})
 	if err != nil {
 		return "", err

@@ -125,7 +125,7 @@ func (h *Handler) chooser(r *http.Request, v *visit, query map[string]string) (o
 // the user can go back and choose otherwise.
 func (h *Handler) follow(w http.ResponseWriter, r *http.Request, v *visit, link loginLink) error {
 	l := login{
-		returnTo: link.returnTo, connection: link.connection, attempt: h.nextAttempt(r, v), params: link.params, prompt: link.prompt, invitation: link.invitation,
+		returnTo: link.returnTo, connection: link.connection, params: link.params, prompt: link.prompt, invitation: link.invitation,
 	}
 	if link.hint != "" {
 		l.params = maps.Clone(link.params)
@@ -138,6 +138,7 @@ func (h *Handler) follow(w http.ResponseWriter, r *http.Request, v *visit, link 
 		}
 		l.form, l.id, l.returnTo, l.retry = form, link.form, form.Target, link.to(link.connection)
 	}
+	l.attempt = h.nextAttempt(r, v, l.returnTo)
 	return h.startLogin(w, r, v, l)
 }
 

@@ -93,7 +93,7 @@ func (h *Handler) challengeForm(w http.ResponseWriter, r *http.Request, v *visit
 	if connection == "" {
 		return h.holdForm(w, r, v, form, http.StatusSeeOther)
 	}
-	return h.startLogin(w, r, v, login{returnTo: form.Target, connection: connection, attempt: h.nextAttempt(r, v), form: form})
+	return h.startLogin(w, r, v, login{returnTo: form.Target, connection: connection, attempt: h.nextAttempt(r, v, form.Target), form: form})
 }
 
 // formLost is the refusal of a login whose form is not there when it is to be sent. It

@@ -215,7 +215,7 @@ func (h *Handler) challenge(w http.ResponseWriter, r *http.Request, v *visit, ne
 		redirect(w, h.loginURL(r)+returnParameter(returnTo), http.StatusFound)
 		return nil
 	}
-	return h.startLogin(w, r, v, login{returnTo: returnTo, connection: connection, attempt: h.nextAttempt(r, v)})
+	return h.startLogin(w, r, v, login{returnTo: returnTo, connection: connection, attempt: h.nextAttempt(r, v, returnTo)})
 }
 
 // The values of unauthenticated.

@@ -41,6 +41,9 @@ func (h *Handler) siteOf(r *http.Request) *site {
 			h.warnOfUserIDs(one.site)
 			h.warnOfMetadata(one.site)
 		}
+		if server != nil {
+			h.warnOfLockouts(server)
+		}
 	}
 	if len(at.sites) > 1 {
 		for _, one := range at.sites {

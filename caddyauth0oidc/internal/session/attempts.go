@@ -1,8 +1,13 @@
 package session
 
 import (
+	"encoding/binary"
 	"fmt"
+	"hash/fnv"
+	"io"
+	"math"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -18,18 +23,83 @@ const attemptsSuffix = "recent"
 // browser drops our cookies. Without the count such a browser would go around in
 // circles.
 type Attempts struct {
-	Count int
-	First time.Time // in whole seconds
+	Count  int       // for Place, in a row
+	First  time.Time // when the first of these began, in whole seconds
+	Place  uint32    // where they were to lead, by PlaceOf; zero if that is not known
+	Others int       // logins for other places that came before them without a pause
+	Since  time.Time // when the first of the others began, zero without others
+}
+
+// PlaceOf gives a short hash of the path of a return address, never zero. What follows a
+// question mark or a semicolon is left out: a loop may change it each time, as the
+// session ids do that old applications put there.
+func PlaceOf(returnTo string) uint32 {
+	if end := strings.IndexAny(returnTo, "?;"); end >= 0 {
+		returnTo = returnTo[:end]
+	}
+	sum := fnv.New32a()
+	_, _ = io.WriteString(sum, returnTo) // which never fails
+	return max(sum.Sum32(), 1)
+}
+
+// Total is how many logins in a row the attempts are, wherever they were to lead.
+func (a Attempts) Total() int { return a.Count + a.Others }
+
+// Next gives the attempts with one login more, for a place; those of AttemptsLifetime
+// ago are forgotten.
+func (a Attempts) Next(place uint32, now time.Time) Attempts {
+	next := Attempts{First: now, Place: place}
+	switch {
+	case now.Sub(a.First) > AttemptsLifetime:
+		return next
+	case a.Place == place, a.Place == 0:
+		next.Count, next.First, next.Others, next.Since = a.Count+1, a.First, a.Others, a.Since
+	default:
+		next.Others, next.Since = a.Total()+1, a.First
+		if a.Others > 0 {
+			next.Since = a.Since
+		}
+	}
+	if now.Sub(next.Since) > AttemptsLifetime {
+		next.Others, next.Since = 0, time.Time{}
+	}
+	return next
 }
 
 func (a *Attempts) pack() []byte {
-	return appendCount(append(make([]byte, 0, 16), payloadVersion), a.Count, a.First)
+	b := appendCount(append(make([]byte, 0, 32), payloadVersion), a.Count, a.First)
+	if a.Place == 0 { // payloads that end before it are of the same version
+		return b
+	}
+	b = binary.AppendUvarint(b, uint64(a.Place))
+	if a.Others > 0 {
+		b = appendCount(b, a.Others, a.Since)
+	}
+	return b
 }
 
 func (a *Attempts) unpack(b []byte) error {
+	*a = Attempts{}
 	f := readFields(b)
 	a.Count, a.First = f.count()
+	if f.more() {
+		if a.Place = uint32(f.atMost(math.MaxUint32)); a.Place == 0 {
+			f.fail()
+		}
+	}
+	if f.more() {
+		a.Others, a.Since = f.others()
+	}
 	return f.end()
+}
+
+// others reads a count that is left out where it is zero.
+func (f *fields) others() (int, time.Time) {
+	n, since := f.count()
+	if n == 0 {
+		f.fail()
+	}
+	return n, since
 }
 
 // WriteAttempts adds the Set-Cookie line of the count; c.Name is the prefix of the

@@ -15,8 +15,10 @@ const (
 	maxState = 1400
 	// stateName stands where a cookie's name stands when a cookie is sealed.
 	stateName = "state"
-	// stateWithForm ends the state of a login that a form waits for, and no other one.
-	stateWithForm = 1
+	// stateWithForm and stateWithOthers are added up to the number behind the usual
+	// fields; it is left out where it is zero.
+	stateWithForm   = 1
+	stateWithOthers = 2
 )
 
 // State is what the state parameter carries through Auth0. It tells where the user
@@ -29,6 +31,8 @@ type State struct {
 	Attempt     int       // how many logins in a row led nowhere
 	First       time.Time // when the first of them began
 	Form        bool      // a form waits for the login
+	Others      int       // logins for other addresses before them, as in Attempts
+	Since       time.Time // when the first of the others began
 }
 
 func (s *State) pack() []byte {
@@ -38,8 +42,18 @@ func (s *State) pack() []byte {
 	b = appendText(b, s.Connection)
 	b = appendText(b, s.ReturnTo)
 	b = appendCount(b, s.Attempt, s.First)
+	var kind uint64
 	if s.Form {
-		b = append(b, stateWithForm)
+		kind |= stateWithForm
+	}
+	if s.Others > 0 {
+		kind |= stateWithOthers
+	}
+	if kind > 0 {
+		b = binary.AppendUvarint(b, kind)
+	}
+	if s.Others > 0 {
+		b = appendCount(b, s.Others, s.Since)
 	}
 	return b
 }
@@ -51,8 +65,14 @@ func (s *State) unpack(b []byte) error {
 	s.Connection = f.string()
 	s.ReturnTo = f.string()
 	s.Attempt, s.First = f.count()
-	if s.Form = f.at < len(f.bytes); s.Form && f.number() != stateWithForm {
-		f.fail()
+	var kind uint64
+	if f.more() {
+		if kind = f.atMost(stateWithForm | stateWithOthers); kind == 0 {
+			f.fail()
+		}
+	}
+	if s.Form = kind&stateWithForm != 0; kind&stateWithOthers != 0 {
+		s.Others, s.Since = f.others()
 	}
 	return f.end()
 }
