@@ -23,6 +23,9 @@ func (h *Handler) serveClient(w http.ResponseWriter, r *http.Request, v *visit, 
 		h.publish(r, v, client.shown, client.id, h.ends(client.AccessToken))
 		a := v.answerTo(w)
 		h.tellWhatVaries(a)
+		if opensStream(r) {
+			return h.serveStream(a, r, next, h.ends(client.AccessToken), nil)
+		}
 		return a.serve(r, next)
 	case v.refusal != nil: // an error route of our own refusal
 		return h.turnAway(w, r, v, next)

@@ -103,6 +103,10 @@ func (h *Handler) pass(w http.ResponseWriter, r *http.Request, v *visit, next ca
 		a.renewal = h.beginRenewal(r, v)
 		defer a.renewal.done()
 	}
+	if opensStream(r) {
+		ends, revoked := h.ofSession(v.session)
+		return h.serveStream(a, r, next, ends, revoked)
+	}
 	return a.serve(r, next)
 }
 

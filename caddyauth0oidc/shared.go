@@ -28,6 +28,7 @@ type shared struct {
 
 	memory     *tenantMemory
 	renewals   renewals
+	streams    streams
 	assertions assertions
 
 	mu       sync.RWMutex
