@@ -174,7 +174,7 @@ func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Tra
 	}
 	s, err := session.New(h.random, h.now(), *found.profile)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(errNotBegun, err)
 	}
 	s.SID, s.AuthTime, s.Ceiling, s.Source = token.SID, token.AuthTime, token.SessionExpiry, found.source
 	if !s.Alive(h.now(), h.limits) {
@@ -185,6 +185,9 @@ func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Tra
 	}
 	return &redeemed{session: s, tokens: tokens, asked: connection, child: found.child}, nil
 }
+
+// errNotBegun says that a session cannot be begun for a reason that lies here.
+var errNotBegun = errors.New("beginning the session")
 
 // endedBy names the claim by which a session is over before it begins.
 func (h *Handler) endedBy(s *session.Session) string {
@@ -279,7 +282,7 @@ func (h *Handler) keepTokens(header http.Header, at cookiePlace, v *visit, got *
 // failedLogin maps what went wrong between code and session to an answer.
 func (h *Handler) failedLogin(err error, again string) refusal {
 	f := refusal{code: codeLoginFailed, status: http.StatusBadRequest, cause: err, again: again}
-	if _, ok := errors.AsType[*tenant.UnavailableError](err); ok {
+	if _, ok := errors.AsType[*tenant.UnavailableError](err); ok || errors.Is(err, errNotBegun) {
 		return h.unavailable(err, again)
 	}
 	if refused, ok := managementRefusal(err, again); ok {

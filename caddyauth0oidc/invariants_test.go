@@ -136,7 +136,7 @@ func TestINV_04_NoSecretIsLogged(t *testing.T) {
 }
 
 // INV-09: two users at the same time are never mixed up.
-func TestINV_09_UsersAreNeverMixedUp(t *testing.T) {
+func TestINV_09_CONC_06_UsersAreNeverMixedUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.app.answer = func(rw http.ResponseWriter, r *http.Request) { fmt.Fprint(rw, r.Header.Get("X-Auth0-User-Id")) }

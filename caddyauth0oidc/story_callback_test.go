@@ -43,7 +43,7 @@ func sessionCookie(w *world, b *heldBrowser) string {
 
 // A callback that comes late, twice, or after its cookie was pushed out still
 // leads to where the user wanted to go.
-func TestLateAndRepeatedCallbacksLeadToThePage(t *testing.T) {
+func TestFAULT_26_LateAndRepeatedCallbacksLeadToThePage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	b := w.browser()

@@ -363,7 +363,7 @@ func TestLargestSessionPassesARealServer(t *testing.T) {
 }
 
 // CONC-22: a configuration may be replaced while requests of it are under way.
-func TestReloadsUnderRequests(t *testing.T) {
+func TestCONC_22_ReloadsUnderRequests(t *testing.T) {
 	t.Parallel()
 	setup := worldSetup{base: "https://app.example.test", global: globalTenant}
 	setup.site = "auth0_oidc /a/*\nauth0_oidc /b/* {\nconnection partners\n}\nreverse_proxy UPSTREAM"

@@ -92,7 +92,7 @@ func TestOIDC_01_ASVS_21_AuthorizationRequest(t *testing.T) {
 
 // Ten tabs opened one after another and finished in any order end at ten
 // addresses, although only five pending logins are kept.
-func TestManyTabsEndWhereEachWantedToGo(t *testing.T) {
+func TestCONC_01_ManyTabsEndWhereEachWantedToGo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	b := w.browser()

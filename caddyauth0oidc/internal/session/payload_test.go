@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestCVE_MAO_33_PayloadOfAnotherVersionIsNoSession(t *testing.T) {
+func TestCVE_MAO_33_CONC_25_PayloadOfAnotherVersionIsNoSession(t *testing.T) {
 	t.Parallel()
 	good := typicalSession(t).pack()
 	for version := range 256 {
