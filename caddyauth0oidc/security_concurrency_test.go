@@ -135,9 +135,12 @@ func TestCONC_06_CONC_07_StreamsOfOneConnectionAreKeptApart(t *testing.T) {
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	var wait sync.WaitGroup
-	for i := range 67 { // of three users each
+	turns := make(chan struct{}, 32) // the application takes no more connections at once on a busy machine
+	for i := range 67 {              // of three users each
 		for user, cookie := range cookies {
 			wait.Go(func() {
+				turns <- struct{}{}
+				defer func() { <-turns }()
 				r, _ := http.NewRequest("GET", fmt.Sprintf("%s/x?%d", server.URL, i), nil)
 				r.Host = "app.example.test"
 				r.Header.Set("Cookie", cookie)
