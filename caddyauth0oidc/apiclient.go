@@ -20,6 +20,9 @@ func (h *Handler) serveClient(w http.ResponseWriter, r *http.Request, v *visit, 
 	client, refused := h.judgeToken(r, token)
 	switch {
 	case refused == nil:
+		if v.fresh = nil; h.plan.ShowsToken() {
+			v.fresh = &freshness{id: client.id, access: token}
+		}
 		h.publish(r, v, client.shown, client.id, h.ends(client.AccessToken))
 		a := v.answerTo(w)
 		h.tellWhatVaries(a)

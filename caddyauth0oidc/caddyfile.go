@@ -171,6 +171,7 @@ var settings = map[string]setting{
 	"prompt":             text(func(h *Handler) *string { return &h.Prompt }, checkPrompt),
 	"secret":             list(func(h *Handler) *[]string { return &h.Secrets }, checkSecrets),
 	"session":            (*Handler).parseSession,
+	"refresh":            (*Handler).parseRefresh,
 	"revocation":         (*Handler).parseRevocation,
 	"unauthenticated":    text(func(h *Handler) *string { return &h.Unauthenticated }, checkUnauthenticated),
 	"require":            rule(func(h *Handler) *[]Rule { return &h.Require }),

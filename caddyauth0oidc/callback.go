@@ -259,23 +259,29 @@ func (h *Handler) keepTokens(header http.Header, at cookiePlace, v *visit, got *
 	if h.Logout.Hint == hintIDToken {
 		kept.ID = string(got.tokens.IDToken)
 	}
-	write := func() error {
-		return h.keys.Load().WriteTokens(header, at.family.Session, &kept, h.limits.Absolute, v.cookies, at.headerLimit)
-	}
 	if h.childHeader() != "" && got.child != nil {
 		kept.Child, kept.ChildExpiry, kept.ChildConnection = got.child.text, got.child.expiry, got.asked
-		err := write()
-		if err == nil {
-			return
+	}
+	h.addAccess(&kept, got.tokens)
+	write := func() error {
+		if kept == (session.Tokens{Session: kept.Session}) {
+			return nil
 		}
+		return h.keys.Load().WriteTokens(header, at.family.Session, &kept, h.limits.Absolute, v.cookies, at.headerLimit)
+	}
+	err := write()
+	if err != nil && kept.Child != "" {
 		h.logger.Warn("keeping the child's token for the application, which does without it", zap.Error(err))
 		kept.Child, kept.ChildExpiry, kept.ChildConnection = "", time.Time{}, ""
+		err = write()
 	}
-	if kept.ID == "" {
-		return
-	}
-	if err := write(); err != nil {
+	if err != nil && kept.ID != "" {
 		h.logger.Warn("keeping the ID token for the logout, which does without it", zap.Error(err))
+		kept.ID = ""
+		err = write()
+	}
+	if err != nil {
+		h.logger.Warn("keeping the access token for the application, which does without it; it is not refreshed", zap.Error(err))
 	}
 }
 

@@ -3,6 +3,7 @@ package caddyauth0oidc
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
@@ -179,7 +180,9 @@ func (h *Headers) newPlan(a *Assertion, childToken string) (*upstream.Plan, erro
 		if hasPlaceholder(l.Claim) {
 			return nil, fmt.Errorf("the claim '%s' of %s is a placeholder; write it as the line's value", l.Claim, l.Header)
 		}
-		c.Lines = append(c.Lines, upstream.Line{Header: l.Header, Claim: l.Claim, Value: l.Value})
+		c.Lines = append(c.Lines, upstream.Line{
+			Header: l.Header, Claim: l.Claim, Value: l.Value, Token: strings.Contains(l.Value, accessPlaceholder),
+		})
 	}
 	return upstream.NewPlan(c)
 }

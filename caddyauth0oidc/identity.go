@@ -71,7 +71,7 @@ func (h *Handler) publish(r *http.Request, v *visit, p *profile.Profile, id [16]
 		v.withdraw(r)
 	}
 	for _, plan := range v.applied { // whose directive may be for another application
-		plan.WithdrawChildToken(r.Header)
+		plan.WithdrawTokens(r.Header)
 	}
 	v.identity = identity{
 		id: id, profile: p, plan: h.plan, ends: end.Unix(), assertion: h.assert(r, p, id, end), childToken: h.childTokenFor(r, v, id),
@@ -86,7 +86,7 @@ func (v *visit) restore(r *http.Request) {
 	if plan == nil {
 		return
 	}
-	plan.Apply(r.Header, v.valuesFor(plan), v.identity.profile, v.identity.facts(), expander(r, plan))
+	plan.Apply(r.Header, v.valuesFor(plan), v.identity.profile, v.identity.facts(), v.expander(r, plan))
 	if v.applied == nil {
 		v.applied = v.usualPlans[:0]
 	}
@@ -98,12 +98,17 @@ func (v *visit) restore(r *http.Request) {
 // expander gives the function that fills in the placeholders of lines, or nil if no
 // line has one. What it fills in is not looked at again: a claim that reads like a
 // placeholder is text. A placeholder that is unknown is empty.
-func expander(r *http.Request, plan *upstream.Plan) func(string) string {
+func (v *visit) expander(r *http.Request, plan *upstream.Plan) func(string) string {
 	if !plan.Expands() {
 		return nil
 	}
-	replacer := replacerOf(r)
-	return func(text string) string { return replacer.ReplaceAll(text, "") }
+	replacer, tokenless := replacerOf(r), v.accessToken() == ""
+	return func(text string) string {
+		if tokenless && strings.Contains(text, accessPlaceholder) { // what stands around it means nothing alone
+			return ""
+		}
+		return replacer.ReplaceAll(text, "")
+	}
 }
 
 // valuesFor gives an array for the values of the plan's headers, which no other plan
@@ -140,6 +145,9 @@ func (v *visit) placeholder(name string) (any, bool) {
 	}
 	if v.identity.plan == nil {
 		return "", true
+	}
+	if claim == accessTokenName { // never a claim of that name
+		return v.accessToken(), true
 	}
 	value, _ := v.identity.profile.Claim(claim)
 	return upstream.Value(profile.Text(value)), true

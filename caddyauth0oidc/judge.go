@@ -51,8 +51,8 @@ func checkScopes(scopes []string) error {
 	if !slices.Contains(scopes, "openid") {
 		return errors.New("'openid' is missing among the scopes; add it, without it there is no ID token")
 	}
-	if slices.Contains(scopes, "offline_access") {
-		return errors.New("'offline_access' asks for a refresh token, which is not used; leave it out")
+	if slices.Contains(scopes, scopeOffline) {
+		return errOffline
 	}
 	return nil
 }

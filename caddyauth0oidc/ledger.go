@@ -176,7 +176,7 @@ func (l *ledger) poll(ctx context.Context, patience time.Duration) {
 	if ctx.Err() != nil { // nobody wants to know any more
 		return
 	}
-	read := l.Status().Polled // what waits may fail to be written although all was read
+	read := l.Status().Polled                                // what waits may fail to be written although all was read
 	if err == nil || errors.Is(err, revocation.ErrDamaged) { // one log cannot be read, and may never be again; all others were
 		read = began
 	}

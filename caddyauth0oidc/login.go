@@ -122,7 +122,7 @@ func (h *Handler) authorizeURL(r *http.Request, o origin, t session.Transaction,
 	}
 	return h.shared.tenant.AuthorizeURL(r.Context(), h.application, tenant.AuthorizeRequest{
 		RedirectURI:  h.callbackURL(o),
-		Scope:        strings.Join(h.Scopes, " "),
+		Scope:        h.askedScopes(),
 		State:        state,
 		Nonce:        t.Nonce,
 		Verifier:     t.Verifier,

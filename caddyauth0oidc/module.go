@@ -2,6 +2,7 @@ package caddyauth0oidc
 
 import (
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,7 @@ func init() {
 // Placeholder | Description
 // ------------|------------
 // `{http.auth.user.id}` | The user's `sub` at the master tenant; also the user id of access logs and `REMOTE_USER` of FastCGI.
+// `{http.auth.user.access_token}` | The access token, while it is good, where `refresh` is on or a header shows it; otherwise empty.
 // `{http.auth.user.<claim>}` | A claim of the profile, such as `email`; a dotted path leads into objects and arrays; also `strategy`, `connection`, `child_user`, `child_connection` and `child_user_id`.
 // `{http.auth.auth0_oidc.error}` | In error routes: a stable code of the reason for which the request was refused.
 type Handler struct {
@@ -179,6 +181,10 @@ type Handler struct {
 	// Session sets how long a session lasts and the cookie that it lives in.
 	Session *Session `json:"session,omitempty"`
 
+	// Refresh keeps the access token fresh while a session is used. Default: sessions
+	// have no refresh token.
+	Refresh *Refresh `json:"refresh,omitempty"`
+
 	// Revocation says how sessions that were ended before their time become known.
 	Revocation *Revocation `json:"revocation,omitempty"`
 
@@ -259,8 +265,10 @@ type Handler struct {
 	plan          *upstream.Plan
 	routes        map[string]*route
 	shared        *shared
-	keeping       *keeping // for the memory of what it shares
-	ledger        *ledger  // of sessions that were ended
+	keeping       *keeping        // for the memory of what it shares
+	ledger        *ledger         // of sessions that were ended
+	refresher     *refresher      // nil without the setting
+	leading       *sync.WaitGroup // refreshes that this handler does
 	place         *atomic.Pointer[place]
 	now           func() time.Time
 	random        io.Reader

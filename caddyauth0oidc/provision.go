@@ -145,6 +145,7 @@ func (h *Handler) fillDefaults() {
 	orText(&h.Headers.Preset, upstream.PresetAuth0)
 	orText(&h.Headers.Prefix, upstream.DefaultPrefix)
 	h.Assertion.fillDefaults(h.Headers.Prefix)
+	h.Refresh.fillDefaults()
 	orText(&h.PAR, tenant.PushAuto)
 	h.Management.fillDefaults(cmp.Or(h.Domain, h.Issuer), h.Headers.Prefix)
 	orText(&h.Prefix, "/auth")
@@ -258,6 +259,7 @@ func (h *Handler) judge() error {
 		named("acr_values", checkACRValues(h.ACRValues)),
 		named("session cookie name", checkCookieName(h.Session.Cookie.Name)),
 		named("session cookie same_site", checkSameSite(h.Session.Cookie.SameSite)),
+		named("refresh", checkRefresh(h.Refresh)),
 		named("unauthenticated", checkUnauthenticated(h.Unauthenticated)),
 		named("require", checkRules(h.Require)),
 		named("deny", checkRules(h.Deny)),
@@ -355,6 +357,9 @@ func (h *Handler) prepareShared(ctx caddy.Context, by passage) (err error) {
 	if h.ledger, err = h.acquireLedger(ctx); err != nil {
 		return fmt.Errorf("revocation: %w", err)
 	}
+	if err := h.prepareRefresh(ctx); err != nil {
+		return fmt.Errorf("refresh: %w", err)
+	}
 	if err := h.prepareAssertion(ctx); err != nil {
 		return fmt.Errorf("assertion: %w", err)
 	}
@@ -389,7 +394,7 @@ func (h *Handler) Cleanup() error {
 	if h.rotation != nil {
 		errs = append(errs, h.rotation.watcher.leave(h.rotation))
 	}
-	errs = append(errs, h.asserter.close(), h.releaseManagement(), h.releaseChildren(), h.ledger.leave(h))
+	errs = append(errs, h.releaseRefresher(), h.asserter.close(), h.releaseManagement(), h.releaseChildren(), h.ledger.leave(h))
 	h.application.Certificate.Close()
 	if h.shared != nil {
 		errs = append(errs, h.shared.release(h))

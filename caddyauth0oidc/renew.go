@@ -1,6 +1,7 @@
 package caddyauth0oidc
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ type renewal struct {
 	handler *Handler
 	visit   *visit
 	session session.Session
+	tokens  *session.Tokens // nil if those of the browser are the newest
 	place   cookiePlace
 	gone    func() error // tells whether the client still listens
 	over    bool
@@ -31,7 +33,8 @@ type renewal struct {
 // their own, the second nobody asked for. Neither do error routes that no directive
 // of the site has come before: theirs do not know for how long the cookie lives.
 func (h *Handler) renewalDue(r *http.Request, v *visit) bool {
-	return v.session.RenewalDue(h.now(), h.renewBy(v)) && r.Header.Get("Upgrade") == "" && !isPrefetch(r) && !v.site.ofErrors
+	refreshed := v.fresh != nil && v.fresh.renew
+	return (refreshed || v.session.RenewalDue(h.now(), h.renewBy(v))) && r.Header.Get("Upgrade") == "" && !isPrefetch(r) && !v.site.ofErrors
 }
 
 // renewBy gives the limits with the shortest idle time of the directives that share
@@ -54,6 +57,9 @@ func (h *Handler) sharesSession(other *Handler) bool {
 func (h *Handler) beginRenewal(r *http.Request, v *visit) *renewal {
 	n := &renewal{handler: h, visit: v, session: v.session, place: h.placeOf(r), gone: r.Context().Err}
 	n.session.Issue = h.shared.renewals.begin(&v.session)
+	if v.fresh != nil && v.fresh.renew {
+		n.tokens = v.fresh.tokens
+	}
 	return n
 }
 
@@ -66,7 +72,7 @@ func (n *renewal) write(header http.Header) bool {
 	if h == nil || withdrawn || n.gone() != nil || h.revoked(&n.session) || !n.session.Alive(n.handler.now(), n.handler.limits) {
 		return false
 	}
-	if !h.shared.renewals.claim(&n.session) {
+	if h.revoked(&n.session) || !h.shared.renewals.claim(&n.session) {
 		return false
 	}
 	cookies := make(http.Header)
@@ -74,14 +80,26 @@ func (n *renewal) write(header http.Header) bool {
 		h.logger.Error("renewing the session", zap.Error(err))
 		return false
 	}
+	if err := n.writeTokens(h, cookies); err != nil { // which are in the storage
+		h.logger.Warn("keeping the tokens of a refreshed session in the browser", zap.Error(err))
+	}
 	// An answer that failed may have left a line for the error routes already.
 	header["Set-Cookie"] = slices.DeleteFunc(header["Set-Cookie"], func(line string) bool {
 		rest, ours := strings.CutPrefix(line, n.place.family.Session.Name)
-		return ours && (strings.HasPrefix(rest, "=") || strings.HasPrefix(rest, ".")) && slices.Contains(n.visit.renewed, line)
+		return ours && (strings.HasPrefix(rest, "=") || strings.HasPrefix(rest, ".") || strings.HasPrefix(rest, "-")) && slices.Contains(n.visit.renewed, line)
 	})
 	n.visit.renewed = append(n.visit.renewed, cookies["Set-Cookie"]...)
 	header["Set-Cookie"] = append(header["Set-Cookie"], cookies["Set-Cookie"]...)
 	return true
+}
+
+// writeTokens adds the cookies of the tokens that the browser does not have yet.
+func (n *renewal) writeTokens(h *Handler, header http.Header) error {
+	if n.tokens == nil {
+		return nil
+	}
+	left := n.session.Login.Add(h.limits.Absolute).Sub(h.now())
+	return h.keys.Load().WriteTokens(header, n.place.family.Session, n.tokens, left, n.visit.cookies, n.place.headerLimit)
 }
 
 // done says that the answer can no longer write the cookie.
@@ -124,6 +142,7 @@ func (h *Handler) supersede(s *session.Session, v *visit, name string) bool {
 	ok := h.keys.Load().ReadSession(s, v.cookies, name)
 	if ok {
 		h.shared.renewals.end(s.ID, h.now())
+		h.forgetRefreshed(context.Background(), s.ID)
 	}
 	return ok
 }

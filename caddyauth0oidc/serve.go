@@ -34,6 +34,7 @@ type visit struct {
 	speaks   bool             // the answer is the module's own
 	judged   bool             // a directive has protected the request
 	renewed  []string         // Set-Cookie lines that renew sessions
+	fresh    *freshness       // of the session or client that was judged last
 
 	answer     answer
 	values     [headerRoom]string
@@ -72,14 +73,39 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		if h.marksTooOld() {
 			return h.refuseUnjudged(w, r, v)
 		}
-		p := h.shownFor(r, &v.session.Profile)
-		if err := h.rules.Judge(p); err != nil {
-			return h.forbid(w, r, v, err)
-		}
-		h.publish(r, v, p, v.session.ID, v.session.Expires(h.limits))
-		return h.pass(w, r, v, next)
+		return h.serveUser(w, r, v, next)
 	}
 	return h.turnAway(w, r, v, next)
+}
+
+// serveUser lets a signed-in user's request pass, if the rules do and, where the session
+// is refreshed, the tenant does.
+func (h *Handler) serveUser(w http.ResponseWriter, r *http.Request, v *visit, next caddyhttp.Handler) error {
+	switch over, refused := h.freshen(r, v); {
+	case refused != nil:
+		v.withdraw(r)
+		v.speaks = true
+		return h.refuse(w, r, *refused)
+	case over:
+		h.dropSession(w, r, v)
+		return h.turnAway(w, r, v, next)
+	case v.fresh != nil && v.fresh.renew && !h.acceptsSession(r, &v.session):
+		return h.turnAway(w, r, v, next)
+	}
+	p := h.shownFor(r, &v.session.Profile)
+	if err := h.rules.Judge(p); err != nil {
+		return h.forbid(w, r, v, err)
+	}
+	h.publish(r, v, p, v.session.ID, v.session.Expires(h.limits))
+	return h.pass(w, r, v, next)
+}
+
+// dropSession deletes the cookies of a session that has ended.
+func (h *Handler) dropSession(w http.ResponseWriter, r *http.Request, v *visit) {
+	gone := make(http.Header)
+	session.ClearSession(gone, h.cookiesOf(h.originOf(r)).Session, v.cookies)
+	v.renewed = append(v.renewed, gone["Set-Cookie"]...) // an application that answers without a session must not lose them
+	w.Header()["Set-Cookie"] = append(w.Header()["Set-Cookie"], gone["Set-Cookie"]...)
 }
 
 // turnAway answers a protected request that nobody is known to have made.
@@ -174,8 +200,12 @@ func (h *Handler) clean(r *http.Request) {
 // connection, a strength and a source that this directive accepts. Anything else is no
 // session.
 func (h *Handler) readSession(r *http.Request, v *visit, s *session.Session) bool {
-	return h.keys.Load().ReadSession(s, v.cookies, h.cookiesOf(h.originOf(r)).Session.Name) &&
-		s.Alive(h.now(), h.limits) && !h.revoked(s) && h.acceptsSource(s.Source) && h.acceptsChild(r, &s.Profile) && h.admits(r, &s.Profile, s.Source, nil) == nil
+	return h.keys.Load().ReadSession(s, v.cookies, h.cookiesOf(h.originOf(r)).Session.Name) && h.acceptsSession(r, s)
+}
+
+// acceptsSession judges a session that was read.
+func (h *Handler) acceptsSession(r *http.Request, s *session.Session) bool {
+	return s.Alive(h.now(), h.limits) && !h.revoked(s) && h.acceptsSource(s.Source) && h.acceptsChild(r, &s.Profile) && h.admits(r, &s.Profile, s.Source, nil) == nil
 }
 
 // siteSession gives the session for the module's own routes, which the

@@ -29,7 +29,7 @@ func TestHDR_41_BearerTokenTakesThePlaceOfTheClientsWhereThereIsASession(t *test
 		t.Errorf("left: %q", r.Header)
 	}
 	apply("a.b.c")
-	if p.WithdrawChildToken(r.Header); r.Header["Authorization"] != nil || r.Header.Get("X-Auth0-User-Id") == "" {
+	if p.WithdrawTokens(r.Header); r.Header["Authorization"] != nil || r.Header.Get("X-Auth0-User-Id") == "" {
 		t.Errorf("without the token: %q", r.Header)
 	}
 	r.Header.Set("Authorization", "Bearer evil")

@@ -84,20 +84,25 @@ type Line struct {
 	Header string
 	Claim  string // as profile.Claim finds it
 	Value  string // as Apply hands it to the function that expands it
+
+	// Token says that the value has a token of the user in it. No encoding changes it, it is
+	// withdrawn with the child's token, and its header may be Authorization, as that of the
+	// child's token may.
+	Token bool
 }
 
 // Plan knows the headers that are ours. It is safe for concurrent use.
 type Plan struct {
-	prefixes   []string  // folded, the operator's first
-	names      []string  // folded, of headers without one of the prefixes
-	initials   [256]bool // the bytes that prefixes and names begin with, in either case
-	headers    []header
-	expands    bool                // a header has text to expand
-	bearer     bool                // Authorization is among the headers, though not ours
-	childToken string              // the key of its header, or none
-	subject    bool                // a header needs the user id taken apart
-	encode     func(string) string // nil if values stay as they are
-	text       func(claim any) string
+	prefixes []string  // folded, the operator's first
+	names    []string  // folded, of headers without one of the prefixes
+	initials [256]bool // the bytes that prefixes and names begin with, in either case
+	headers  []header
+	expands  bool                // a header has text to expand
+	bearer   bool                // Authorization is among the headers, though not ours
+	tokens   []string            // the keys of headers with tokens
+	subject  bool                // a header needs the user id taken apart
+	encode   func(string) string // nil if values stay as they are
+	text     func(claim any) string
 }
 
 // header is one that Apply sets.
@@ -147,13 +152,19 @@ func (p *Plan) addAll(c Config, prefix string) error {
 	if err := p.addFurther(c.Assertion, fromAssertion); err != nil {
 		return err
 	}
-	p.childToken = textproto.CanonicalMIMEHeaderKey(c.ChildToken)
-	if c.ChildToken == authorization {
-		p.bearer = true
-		p.add(authorization, fromChildBearer, "")
-		return nil
+	return p.addChildToken(c.ChildToken)
+}
+
+func (p *Plan) addChildToken(name string) error {
+	if name != authorization {
+		return p.addFurther(name, fromChildToken)
 	}
-	return p.addFurther(c.ChildToken, fromChildToken)
+	if p.bearer {
+		return errors.New("a line sets Authorization, as the child's token does: leave one of the two out")
+	}
+	p.bearer = true
+	p.add(authorization, fromChildBearer, "")
+	return nil
 }
 
 func textOf(lists string) (func(any) string, error) {
@@ -182,7 +193,11 @@ func (p *Plan) Len() int { return len(p.headers) }
 func (p *Plan) Expands() bool { return p.expands }
 
 func (p *Plan) add(name string, from source, text string) {
-	p.headers = append(p.headers, header{key: textproto.CanonicalMIMEHeaderKey(name), from: from, path: text})
+	one := header{key: textproto.CanonicalMIMEHeaderKey(name), from: from, path: text}
+	p.headers = append(p.headers, one)
+	if from.isToken() {
+		p.tokens = append(p.tokens, one.key)
+	}
 	p.subject = p.subject || from.isPartOfUserID()
 }
 
@@ -214,10 +229,18 @@ func (p *Plan) addLines(lines []Line) error {
 			errs = append(errs, fmt.Errorf("checking the header name %q: %w", line.Header, err))
 			continue
 		}
-		p.own(line.Header)
+		from := fromExpanded
+		if line.Token {
+			from = fromExpandedToken
+		}
+		if line.isBearer() {
+			p.bearer = true
+		} else {
+			p.own(line.Header)
+		}
 		if line.Value != "" {
 			p.expands = true
-			p.add(line.Header, fromExpanded, line.Value)
+			p.add(line.Header, from, line.Value)
 			continue
 		}
 		p.addClaim(line.Header, line.Claim)
@@ -253,7 +276,7 @@ func (p *Plan) checkFurther(name string) error {
 // checkLine compares the line with those before it; the first own headers are no
 // lines.
 func (p *Plan) checkLine(line Line, own int) error {
-	if err := checkName(line.Header); err != nil {
+	if err := checkName(line.Header); err != nil && !line.isBearer() {
 		return err
 	}
 	if line.Claim != "" && line.Value != "" {
@@ -274,6 +297,11 @@ func (p *Plan) checkLine(line Line, own int) error {
 		}
 	}
 	return nil
+}
+
+// isBearer tells of a line that has a token where clients send theirs.
+func (l Line) isBearer() bool {
+	return l.Token && textproto.CanonicalMIMEHeaderKey(l.Header) == authorization
 }
 
 func checkClaim(written string) error {

@@ -24,6 +24,7 @@ const (
 	fromAssertion
 	fromChildToken
 	fromChildBearer
+	fromExpandedToken
 	fromVerifiedEmail
 	fromExpanded
 )
@@ -32,8 +33,11 @@ func (s source) isPartOfUserID() bool { return fromStrategy <= s && s <= fromChi
 
 // isPlain tells of what is ASCII of a form that its readers know.
 func (s source) isPlain() bool {
-	return s == fromWholeProfile || s == fromSessionExpires || fromAssertion <= s && s <= fromChildBearer
+	return s == fromWholeProfile || s == fromSessionExpires || s == fromAssertion || s.isToken()
 }
+
+// isToken tells of what gives whoever has it the user's rights elsewhere.
+func (s source) isToken() bool { return fromChildToken <= s && s <= fromExpandedToken }
 
 // auth0 are the headers of PresetAuth0 that show claims, without their prefix.
 var auth0 = []struct{ suffix, path string }{
@@ -81,7 +85,7 @@ func (u *user) text(h *header) string {
 		return string(u.Identities)
 	case fromSessionExpires:
 		return u.expires()
-	case fromExpanded:
+	case fromExpanded, fromExpandedToken:
 		return u.expand(h.path)
 	case fromWholeProfile:
 		return u.encoded()

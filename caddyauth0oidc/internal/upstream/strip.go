@@ -3,6 +3,7 @@ package upstream
 import (
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -46,11 +47,16 @@ func (p *Plan) Withdraw(r *http.Request) {
 	}
 }
 
-// WithdrawChildToken removes the header of the child's token that Apply has set.
-func (p *Plan) WithdrawChildToken(h http.Header) {
-	if p.childToken != "" {
-		delete(h, p.childToken)
+// WithdrawTokens removes the headers with tokens that Apply has set.
+func (p *Plan) WithdrawTokens(h http.Header) {
+	for _, key := range p.tokens {
+		delete(h, key)
 	}
+}
+
+// ShowsToken reports whether a line has a token of the user in it.
+func (p *Plan) ShowsToken() bool {
+	return slices.ContainsFunc(p.headers, func(one header) bool { return one.from == fromExpandedToken })
 }
 
 // stripTrailer drops all trailers if one of ours is announced. Deleting that

@@ -1,0 +1,309 @@
+package caddyauth0oidc
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/certmagic"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
+)
+
+const (
+	// refreshedPath is the folder of refreshed sessions in Caddy's storage.
+	refreshedPath = "auth0_oidc/refreshed/"
+
+	// refreshTimeout bounds all that one refresh does, refreshPatience what a request
+	// waits for it while its access token is still good, and aside for what has to be
+	// done beside it, whatever time is left.
+	refreshTimeout  = 30 * time.Second
+	refreshPatience = 5 * time.Second
+	asideTimeout    = 2 * time.Second
+
+	// maxRefreshes are done at a time for an issuer and client, and no more than
+	// maxWaiting wait for their turn: after an outage, many sessions are due.
+	maxRefreshes = 16
+	maxWaiting   = 256
+	turnPatience = 5 * time.Second
+
+	// maxRecent bounds one generation of what is remembered, about 10 kB an entry.
+	maxRecent = 1000
+)
+
+// refreshers are by storage, issuer and client, across reloads.
+var refreshers = caddy.NewUsagePool()
+
+// refresher knows the refreshes of an issuer and client on this instance.
+type refresher struct {
+	key, folder string
+	storage     certmagic.Storage
+	longest     atomic.Int64  // of the absolute limits, in nanoseconds
+	turns       chan struct{} // of refreshes
+	waiting     atomic.Int32
+	cancel      context.CancelFunc
+
+	mu               sync.RWMutex
+	flights          map[[16]byte]*flight
+	recent, previous map[[16]byte]refreshState
+}
+
+// refreshState is what is known of a session's refresh.
+type refreshState struct {
+	state    *session.Refreshed // the newest, or nil
+	retry    time.Time          // not tried before
+	failures int                // in a row
+	lost     bool               // the refresh token must not be used any more
+	over     bool               // the session has ended
+}
+
+// flight is a refresh that is under way.
+type flight struct {
+	done   chan struct{}
+	result refreshState
+}
+
+func (h *Handler) acquireRefresher(ctx caddy.Context) (*refresher, error) {
+	sum := sha256.Sum256([]byte(h.issuer() + "\x00" + h.ClientID))
+	folder, storage := refreshedPath+hex.EncodeToString(sum[:8]), ctx.Storage()
+	key := fmt.Sprintf("%T %p %s", storage, storage, folder)
+	value, _, err := refreshers.LoadOrNew(key, func() (caddy.Destructor, error) {
+		f := &refresher{
+			key: key, folder: folder, storage: storage, turns: make(chan struct{}, maxRefreshes),
+			flights: make(map[[16]byte]*flight), recent: make(map[[16]byte]refreshState),
+		}
+		var background context.Context
+		background, f.cancel = context.WithCancel(context.Background())
+		go f.sweepSeldom(background)
+		return f, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	f := value.(*refresher)
+	for longest := f.longest.Load(); longest < int64(h.limits.Absolute); longest = f.longest.Load() {
+		f.longest.CompareAndSwap(longest, int64(h.limits.Absolute))
+	}
+	return f, nil
+}
+
+// prepareRefresh takes what refreshes need, if the directive makes any.
+func (h *Handler) prepareRefresh(ctx caddy.Context) (err error) {
+	if h.Refresh == nil {
+		return nil
+	}
+	h.leading = new(sync.WaitGroup)
+	h.refresher, err = h.acquireRefresher(ctx)
+	return err
+}
+
+// releaseRefresher waits for the refreshes that the handler leads: what they have got
+// would be lost.
+func (h *Handler) releaseRefresher() error {
+	if h.refresher == nil {
+		return nil
+	}
+	h.leading.Wait()
+	_, err := refreshers.Delete(h.refresher.key)
+	return err
+}
+
+// Destruct is called when the last handler is gone.
+func (f *refresher) Destruct() error {
+	f.cancel()
+	return nil
+}
+
+// find gives what is known of a session.
+func (f *refresher) find(id [16]byte) refreshState {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.known(id)
+}
+
+func (f *refresher) known(id [16]byte) refreshState {
+	if found, ok := f.recent[id]; ok {
+		return found
+	}
+	return f.previous[id]
+}
+
+// remember keeps the newest state, and what the last attempt came to.
+func (f *refresher) remember(id [16]byte, got refreshState) refreshState {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if before := f.known(id); got.state == nil {
+		got.state = before.state
+	}
+	if len(f.recent) >= maxRecent {
+		f.previous, f.recent = f.recent, make(map[[16]byte]refreshState)
+	}
+	f.recent[id] = got
+	return got
+}
+
+// join gives what the refresh of the session that is under way comes to; without one it
+// begins one, which goes on whether anybody waits for it or not.
+func (f *refresher) join(id [16]byte, leading *sync.WaitGroup, refresh func(context.Context) refreshState) *flight {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if under := f.flights[id]; under != nil {
+		return under
+	}
+	under := &flight{done: make(chan struct{})}
+	f.flights[id] = under
+	leading.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), refreshTimeout)
+		defer cancel()
+		under.result = f.remember(id, refresh(ctx))
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.flights, id)
+		close(under.done)
+	})
+	return under
+}
+
+// wait gives the flight's result. While the access token is still good, a request need not
+// wait for long.
+func (u *flight) wait(ctx context.Context, impatient bool) (refreshState, bool) {
+	patience := refreshTimeout
+	if impatient {
+		patience = refreshPatience
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	select {
+	case <-u.done:
+		return u.result, true
+	case <-ctx.Done():
+		return refreshState{}, false
+	}
+}
+
+// turn waits for one of the few refreshes that may be done at a time.
+func (f *refresher) turn(ctx context.Context) (done func(), ok bool) {
+	if f.waiting.Add(1) > maxWaiting {
+		f.waiting.Add(-1)
+		return nil, false
+	}
+	defer f.waiting.Add(-1)
+	ctx, cancel := context.WithTimeout(ctx, turnPatience)
+	defer cancel()
+	select {
+	case f.turns <- struct{}{}:
+		return func() { <-f.turns }, true
+	case <-ctx.Done():
+		return nil, false
+	}
+}
+
+func (f *refresher) file(id [16]byte) string { return f.folder + "/" + hex.EncodeToString(id[:]) }
+
+// lock keeps other instances from refreshing the session.
+func (f *refresher) lock(ctx context.Context, id [16]byte) (unlock func(), err error) {
+	name := f.file(id)
+	if err := f.storage.Lock(ctx, name); err != nil {
+		return nil, fmt.Errorf("locking Caddy's storage for a refresh: %w", err)
+	}
+	return func() {
+		ctx, cancel := aside(ctx)
+		defer cancel()
+		_ = f.storage.Unlock(ctx, name) // a lock that nobody keeps fresh expires by itself
+	}, nil
+}
+
+// aside is for what has to be done whatever time is left.
+func aside(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), asideTimeout)
+}
+
+// errUnreadable says that the storage has a state that cannot be opened.
+var errUnreadable = errors.New("the refreshed session in Caddy's storage cannot be opened")
+
+// load gives the session's state in the storage, or nil.
+func (f *refresher) load(ctx context.Context, ring *session.Keyring, id [16]byte) (*session.Refreshed, error) {
+	content, err := f.storage.Load(ctx, f.file(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading a refreshed session in Caddy's storage: %w", err)
+	}
+	state, ok := ring.OpenRefreshed(string(content))
+	if !ok || state.Session.ID != id {
+		return nil, errUnreadable
+	}
+	return state, nil
+}
+
+// store replaces the session's state in the storage.
+func (f *refresher) store(ctx context.Context, ring *session.Keyring, state *session.Refreshed) error {
+	sealed, err := ring.SealRefreshed(state)
+	if err != nil {
+		return err
+	}
+	if err := f.storage.Store(ctx, f.file(state.Session.ID), []byte(sealed)); err != nil {
+		return fmt.Errorf("keeping a refreshed session in Caddy's storage: %w", err)
+	}
+	return nil
+}
+
+// remove deletes the session's state.
+func (f *refresher) remove(ctx context.Context, id [16]byte) error {
+	if err := f.storage.Delete(ctx, f.file(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing a refreshed session from Caddy's storage: %w", err)
+	}
+	return nil
+}
+
+const (
+	sweepEvery  = 6 * time.Hour
+	sweepJitter = 2 * time.Hour
+	maxSwept    = 10_000 // at a time
+)
+
+// sweepSeldom removes what sessions have left that nobody ended.
+func (f *refresher) sweepSeldom(ctx context.Context) {
+	timer := time.NewTimer(rand.N(sweepJitter))
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			_ = f.sweep(ctx, time.Now()) // the next one tries again
+			timer.Reset(sweepEvery + rand.N(sweepJitter))
+		}
+	}
+}
+
+// sweep removes states that were written so long ago that their sessions are over.
+func (f *refresher) sweep(ctx context.Context, now time.Time) error {
+	names, err := f.storage.List(ctx, f.folder, false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("listing the refreshed sessions in Caddy's storage: %w", err)
+	}
+	oldest := now.Add(-time.Duration(f.longest.Load()) - revocationMargin)
+	for _, name := range names[:min(len(names), maxSwept)] {
+		info, err := f.storage.Stat(ctx, name)
+		if err != nil || !info.IsTerminal || !info.Modified.Before(oldest) {
+			continue
+		}
+		if err := f.storage.Delete(ctx, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("removing a refreshed session from Caddy's storage: %w", err)
+		}
+	}
+	return nil
+}
