@@ -133,15 +133,17 @@ func (h *Handler) addAccess(kept *session.Tokens, issued *tenant.Tokens) {
 // unknownLife is how long an access token is used of which nobody says when it ends.
 const unknownLife = time.Hour
 
-// endOf is when the access token ends, by the answer or by itself.
+// endOf is when the access token ends, by the answer or by itself, in the whole seconds
+// that cookies and storage keep.
 func (h *Handler) endOf(t *tenant.Tokens) time.Time {
-	if !t.Expiry.IsZero() {
-		return t.Expiry
+	end := t.Expiry
+	if end.IsZero() {
+		_, end = tenant.Unverified(string(t.AccessToken))
 	}
-	if _, end := tenant.Unverified(string(t.AccessToken)); !end.IsZero() {
-		return end
+	if end.IsZero() {
+		end = h.now().Add(unknownLife)
 	}
-	return h.now().Add(unknownLife)
+	return time.Unix(end.Unix(), 0).UTC()
 }
 
 // freshness is what a request goes on with: the access token by which the user is known,
