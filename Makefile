@@ -1,4 +1,4 @@
-.PHONY: check test e2e bench compare fuzz golden demo build
+.PHONY: check test e2e soak bench compare fuzz golden demo build
 
 # What a commit must pass: format, vet, tests of every package.
 check:
@@ -9,10 +9,18 @@ check:
 test:
 	go test -race ./...
 
-# A real browser before, and application servers behind, a Caddy that xcaddy built.
+# A real browser before, and application servers behind, a Caddy that xcaddy built;
+# and several of them on one Redis.
 e2e: build
+	GOPROXY=off GOSUMDB=off go run -C e2e ./xcaddybuild testdata/cluster/xcaddy.json ../caddy-redis
 	sh e2e/install.sh
-	go test -C e2e -count=1 ./...
+	go test -C e2e -count=1 -timeout 20m ./...
+
+# Several instances under mixed traffic for so long, and whether one of them grows.
+# Needs what `make e2e` made.
+SOAK ?= 30m
+soak:
+	go test -C e2e -count=1 -v -timeout 0 -run TestSoak -soak $(SOAK) .
 
 # What each operation may allocate, and that the comparison measures what it says,
 # with Apache and mod_auth_openidc as peers. Without -race, which allocates by itself.

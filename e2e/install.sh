@@ -1,9 +1,9 @@
 #!/bin/sh
 # Makes sure that the programs of the end-to-end tests are there: Chromium, the
-# servers of applications, PHP, and Python with PyJWT, from Debian's packages. Nothing
-# is fetched when all are.
-# These packages bring programs alone: apache2 and tomcat10 would start a service,
-# each on a port of its own.
+# servers of applications, PHP, Python with PyJWT, Redis and haproxy, from Debian's
+# packages. Nothing is fetched when all are.
+# These packages bring programs alone: apache2, tomcat10 and redis-server would start a
+# service, each on a port of its own. That of haproxy listens nowhere.
 set -eu
 
 # Debian adds the version to the name of php-fpm, and puts it where the PATH of
@@ -20,6 +20,8 @@ missing() {
 	command -v php >/dev/null || packages="$packages php-cli"
 	/usr/bin/python3 -c "import jwt" 2>/dev/null || packages="$packages python3-jwt"
 	/usr/bin/python3 -c "import cryptography" 2>/dev/null || packages="$packages python3-cryptography"
+	command -v redis-check-rdb >/dev/null || packages="$packages redis-tools" # which is redis-server, too
+	test -x /usr/sbin/haproxy || packages="$packages haproxy"
 	echo "$packages"
 }
 

@@ -21,11 +21,33 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+	"github.com/caddyserver/certmagic"
 
 	_ "github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc"
 )
 
 const reference = "../Caddyfile.example"
+
+func init() { caddy.RegisterModule(redisStorage{}) }
+
+// redisStorage stands for that of caddy-storage-redis, which is no dependency of this
+// module. The end-to-end tests run the example with the real one.
+type redisStorage struct{}
+
+func (redisStorage) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "caddy.storage.redis", New: func() caddy.Module { return new(redisStorage) }}
+}
+
+func (*redisStorage) CertMagicStorage() (certmagic.Storage, error) { return nil, nil }
+
+func (*redisStorage) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	for d.Next() {
+		for d.NextBlock(0) {
+			d.RemainingArgs()
+		}
+	}
+	return nil
+}
 
 // environment is what the Caddyfiles ask for. Auth0's names are cleared first,
 // so that nothing of this machine takes the place of a missing setting.
