@@ -172,11 +172,15 @@ func (v *guest) cookies() string {
 
 // askAt sends the guest's cookies to an instance, past the balancer.
 func (n *node) askAt(v *guest, path string) (asked, error) {
-	req, err := http.NewRequest(http.MethodGet, v.base+path, nil)
+	return n.askWith(v.base+path, v.cookies())
+}
+
+func (n *node) askWith(address, cookies string) (asked, error) {
+	req, err := http.NewRequest(http.MethodGet, address, nil)
 	if err != nil {
 		return asked{}, err
 	}
-	req.Header = http.Header{"Accept": {"application/json"}, "Sec-Fetch-Mode": {"cors"}, "Cookie": {v.cookies()}}
+	req.Header = http.Header{"Accept": {"application/json"}, "Sec-Fetch-Mode": {"cors"}, "Cookie": {cookies}}
 	resp, err := whole(n.direct.RoundTrip(req))
 	if err != nil {
 		return asked{}, err

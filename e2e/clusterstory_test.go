@@ -15,7 +15,7 @@ const (
 	storyUsers    = 256
 
 	// storyFailures is how many requests may fail on the way because of the faults.
-	storyFailures = 2_000
+	storyFailures = 500
 )
 
 // Logins and requests through a balancer without stickiness, and everything fails
