@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -121,10 +122,10 @@ func (l *load) intrude(v *guest) {
 	}
 }
 
-// damaged changes a character in the middle of the cookies.
+// damaged changes a character of the session's cookie.
 func damaged(cookies string) string {
 	changed := []byte(cookies)
-	middle := len(changed) / 2
+	middle := strings.Index(cookies, "auth0_session=") + 100
 	if changed[middle] == 'A' {
 		changed[middle] = 'B'
 	} else {
