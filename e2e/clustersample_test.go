@@ -27,7 +27,8 @@ type quantity struct {
 }
 
 // quantities are those of an instance, once for each, and those of Redis.
-func (c *cluster) quantities() (all []quantity) {
+// Until it has lived as long as it may, a session may leave a value in Redis.
+func (c *cluster) quantities(sessions int) (all []quantity) {
 	for _, n := range c.nodes {
 		for _, q := range []quantity{
 			{"goroutines", 0.15, 30}, {"descriptors", 0.15, 30}, {"resident kB", 0.15, 16_000}, {"heap kB", 0.2, 6_000},
@@ -36,7 +37,7 @@ func (c *cluster) quantities() (all []quantity) {
 			all = append(all, q)
 		}
 	}
-	return append(all, quantity{"redis keys", 0.2, 30}, quantity{"redis kB", 0.2, 1_000})
+	return append(all, quantity{"redis keys", 0.2, 30 + sessions}, quantity{"redis kB", 0.2, 1_000 + 6*sessions})
 }
 
 // sample measures now. The heap is what is left of it after a collection.
@@ -103,7 +104,7 @@ func (c *cluster) table(samples []sample) string {
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', tabwriter.AlignRight)
 	_, _ = fmt.Fprint(w, "at\t")
-	for _, q := range c.quantities() {
+	for _, q := range c.quantities(0) {
 		_, _ = fmt.Fprint(w, q.name, "\t")
 	}
 	for _, s := range samples {
@@ -117,13 +118,13 @@ func (c *cluster) table(samples []sample) string {
 }
 
 // grown names what the median of the last third shows to be above that of the second
-// one by more than it may.
-func (c *cluster) grown(samples []sample) (complaints []string) {
+// one by more than it may, while so many sessions began.
+func (c *cluster) grown(samples []sample, sessions int) (complaints []string) {
 	third := len(samples) / 3
 	if third < 2 {
 		return []string{fmt.Sprintf("there are only %d samples", len(samples))}
 	}
-	for i, q := range c.quantities() {
+	for i, q := range c.quantities(sessions) {
 		before, after := median(samples[third:2*third], i), median(samples[2*third:], i)
 		if after-before > max(q.least, int(q.share*float64(before))) {
 			complaints = append(complaints, fmt.Sprintf("%s grew from %d to %d", q.name, before, after))
