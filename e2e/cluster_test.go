@@ -89,6 +89,12 @@ func (c *cluster) startTenants(users int) {
 	c.pair.Master.UpdateApplication(c.pair.App.ClientID, func(a *auth0sim.Application) {
 		a.Callbacks = append(a.Callbacks, c.base(configuredSite)+"/auth/callback")
 		a.AllowedLogoutURLs = append(a.AllowedLogoutURLs, c.base(configuredSite)+"/")
+		a.Rotation = true
+	})
+	c.pair.Master.AddAPI(auth0sim.API{Identifier: clusterAPI, AllowOfflineAccess: true})
+	c.pair.Master.Configure(func(s *auth0sim.Settings) {
+		s.AccessTokenLifetime = accessLifetime
+		s.TamperIDToken = func(_, claims map[string]any) { claims["nickname"] = claims["sid"] } // so that a test can name the session
 	})
 	for i := range users {
 		c.users = append(c.users, c.pair.Child.AddUser(auth0sim.User{
@@ -137,9 +143,8 @@ func (c *cluster) startAll(secrets ...string) {
 type identityApplication struct {
 	requests  atomic.Int64
 	intruders atomic.Int64 // requests that nobody signed in to send
-
-	mu   sync.Mutex
-	last http.Header
+	strange   atomic.Int64 // access tokens of another user, or whose time was over
+	tokens    sync.Map     // access tokens that came
 }
 
 // nobody is where requests go that must not arrive.
@@ -150,8 +155,11 @@ func (a *identityApplication) ServeHTTP(w http.ResponseWriter, r *http.Request) 
 	if r.URL.Path == nobody {
 		a.intruders.Add(1)
 	}
-	a.mu.Lock()
-	a.last = r.Header
-	a.mu.Unlock()
+	if token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+		a.tokens.Store(token, true)
+		if !isFor(token, r.Header.Get("X-Auth0-User-Id")) {
+			a.strange.Add(1)
+		}
+	}
 	_, _ = fmt.Fprint(w, strings.Join(r.Header.Values("X-Auth0-User-Id"), ","))
 }

@@ -91,6 +91,7 @@ type guest struct {
 
 	mu   sync.RWMutex // held for reading by requests, so that nobody leaves in between
 	gone bool
+	lost bool // guarded by the load
 }
 
 func (l *load) guest(site string, user auth0sim.User) *guest {

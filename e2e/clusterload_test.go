@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,9 @@ type load struct {
 	failed   atomic.Int64 // on the way to an instance, and sent again
 	again    atomic.Int64 // logins that had to begin again after that
 	wrong    atomic.Int64
+	lost     atomic.Int64 // sessions that a crash may end
+
+	mayLose bool // see lost
 
 	mu        sync.Mutex
 	guests    []*guest // who are signed in; old ones are replaced by new ones
@@ -97,12 +101,29 @@ func (l *load) request(v *guest) {
 		l.complain("%s: %v", v.id, err)
 		return
 	}
+	if l.mayLose && got.status == http.StatusUnauthorized {
+		l.lose(v)
+		return
+	}
 	if got.status != http.StatusOK || got.body != v.id {
 		l.complain("%s at instance %s: %d %.200q", v.id, got.instance, got.status, got.body)
 	}
 	l.mu.Lock()
 	l.instances[got.instance]++
 	l.mu.Unlock()
+}
+
+// lose takes note of a session that is over, once.
+func (l *load) lose(v *guest) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if i := slices.Index(l.guests, v); i >= 0 {
+		l.guests = slices.Delete(l.guests, i, i+1)
+	}
+	if !v.lost {
+		v.lost = true
+		l.lost.Add(1)
+	}
 }
 
 // intrude sends requests of somebody whom nobody signed in: without a session, with
@@ -155,11 +176,22 @@ func (l *load) visit(requests int) {
 
 // run has so many visits at a time, as many as the function allows.
 func (l *load) run(workers, requests int, more func() bool) {
+	l.together(workers, func() bool {
+		if !more() {
+			return false
+		}
+		l.visit(requests)
+		return true
+	})
+}
+
+// together does so many at a time, until they say that it is enough.
+func (l *load) together(workers int, do func() bool) {
 	var all sync.WaitGroup
 	for range workers {
 		all.Go(func() {
-			for more() {
-				l.visit(requests)
+			for do() {
+				continue
 			}
 		})
 	}
@@ -178,6 +210,9 @@ func (l *load) judge() {
 	if n := l.c.app.intruders.Load(); n > 0 {
 		l.t.Errorf("%d requests of nobody reached the application", n)
 	}
+	if n := l.c.app.strange.Load(); n > 0 {
+		l.t.Errorf("%d access tokens were another user's, or too old", n)
+	}
 	if ferrt := l.reused(); ferrt > 0 {
 		l.t.Errorf("%d refresh tokens were used twice", ferrt)
 	}
@@ -194,6 +229,6 @@ func (l *load) reused() (n int) {
 }
 
 func (l *load) summary() string {
-	return fmt.Sprintf("%d logins (%d begun again), %d signed-in requests (%v), %d refused, %d failed on the way, %d wrong, %d refresh tokens used twice",
-		l.logins.Load(), l.again.Load(), l.requests.Load(), l.instances, l.refused.Load(), l.failed.Load(), l.wrong.Load(), l.reused())
+	return fmt.Sprintf("%d logins (%d begun again), %d signed-in requests (%v), %d refused, %d failed on the way, %d wrong, %d refreshes, %d refresh tokens used twice, %d sessions lost",
+		l.logins.Load(), l.again.Load(), l.requests.Load(), l.instances, l.refused.Load(), l.failed.Load(), l.wrong.Load(), l.refreshes(), l.reused(), l.lost.Load())
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -29,6 +30,7 @@ const (
 // must have stopped to grow: the last third is compared with the one before.
 func TestSoak(t *testing.T) {
 	c := newCluster(t, soakUsers)
+	c.extra = revoking + "\n" + refreshing
 	c.startAll(clusterSecrets[0])
 	l := newLoad(c)
 	began := time.Now()
@@ -66,7 +68,34 @@ func (l *load) leave() {
 }
 
 // endings are the ways in which sessions end.
-var endings = []func(*load, *guest) error{logOut}
+var endings = []func(*load, *guest) error{logOut, endByMaster}
+
+// endByMaster is a back-channel logout, at whichever instance the balancer chooses. Others
+// know within the time between two readings.
+func endByMaster(l *load, v *guest) error {
+	sid, err := v.sid()
+	if err != nil {
+		return err
+	}
+	token := l.c.pair.Master.LogoutToken(l.c.pair.App.ClientID, v.id, sid)
+	if err := l.c.nodes[rand.IntN(len(l.c.nodes))].sendLogoutToken(v.base, token); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), revocationBound)
+	defer cancel()
+	for _, n := range l.c.nodes {
+		for {
+			got, err := n.askAt(v, nobody)
+			if err == nil && got.status == http.StatusUnauthorized {
+				break
+			}
+			if !pause(ctx, 50*time.Millisecond) {
+				return fmt.Errorf("instance %s still answers %d (%v)", n.name, got.status, err)
+			}
+		}
+	}
+	return nil
+}
 
 // logOut is the browser's own way.
 func logOut(l *load, v *guest) error {

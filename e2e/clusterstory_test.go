@@ -16,6 +16,10 @@ const (
 
 	// storyFailures is how many requests may fail on the way because of the faults.
 	storyFailures = 500
+
+	// storyLost is how many sessions may end because an instance was killed between the
+	// answer with the next refresh token and the storage.
+	storyLost = 3 * storyWorkers
 )
 
 // Logins and requests through a balancer without stickiness, and everything fails
@@ -24,8 +28,10 @@ const (
 // has to be for the one who asked.
 func TestClusterKeepsEverybodySignedInThroughFaults(t *testing.T) {
 	c := newCluster(t, storyUsers)
+	c.extra = revoking + "\n" + refreshing
 	c.startAll(clusterSecrets[0])
 	l := newLoad(c)
+	l.mayLose = true
 	var visits atomic.Int64
 	began := time.Now()
 	ended := make(chan struct{})
@@ -55,6 +61,9 @@ func TestClusterKeepsEverybodySignedInThroughFaults(t *testing.T) {
 	}
 	if l.failed.Load() > storyFailures {
 		t.Errorf("%d requests failed on the way, want at most %d", l.failed.Load(), storyFailures)
+	}
+	if l.lost.Load() > storyLost {
+		t.Errorf("%d sessions were lost, want at most %d", l.lost.Load(), storyLost)
 	}
 	c.assertOldSecretIsForgotten(l)
 }
