@@ -93,17 +93,17 @@ func (l *load) arrive() *guest {
 	return v
 }
 
-// request sends one of a guest who is signed in.
-func (l *load) request(v *guest) {
+// request sends one of a guest who is signed in, and tells whether that is still so.
+func (l *load) request(v *guest) bool {
 	got, err := v.ask("/page", nil)
 	l.requests.Add(1)
 	if err != nil {
 		l.complain("%s: %v", v.id, err)
-		return
+		return false
 	}
 	if l.mayLose && got.status == http.StatusUnauthorized {
 		l.lose(v)
-		return
+		return false
 	}
 	if got.status != http.StatusOK || got.body != v.id {
 		l.complain("%s at instance %s: %d %.200q", v.id, got.instance, got.status, got.body)
@@ -111,6 +111,7 @@ func (l *load) request(v *guest) {
 	l.mu.Lock()
 	l.instances[got.instance]++
 	l.mu.Unlock()
+	return got.status == http.StatusOK
 }
 
 // lose takes note of a session that is over, once.
@@ -166,8 +167,7 @@ func (l *load) visit(requests int) {
 			}
 		}
 		v.present(func() {
-			l.request(v)
-			if i%50 == 25 {
+			if l.request(v) && i%50 == 25 {
 				l.intrude(v)
 			}
 		})
