@@ -12,8 +12,11 @@ import (
 
 const (
 	clusterAPI     = "https://api.test"
-	accessLifetime = 10 * time.Second
-	refreshBefore  = 5 * time.Second
+	accessLifetime = 20 * time.Second
+
+	// refreshBefore is longer than the lock of an instance lives that was killed during a
+	// refresh: 5 seconds, and one until the next try to have it.
+	refreshBefore = 10 * time.Second
 
 	refreshGuests   = 60
 	refreshWorkers  = 12
