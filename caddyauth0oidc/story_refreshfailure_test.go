@@ -12,8 +12,8 @@ import (
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
 )
 
-// statusOf gives the status for a request that is no navigation.
-func (w *world) statusOf(b *heldBrowser) int {
+// statusFor gives the status for a request that is no navigation.
+func (w *world) statusFor(b *heldBrowser) int {
 	w.t.Helper()
 	response, _ := w.send(b, "GET", "/x", map[string]string{"Accept": "application/json"})
 	return response.StatusCode
@@ -150,7 +150,7 @@ func TestFAULT_02_TenantThatCertainlyDidNotAct(t *testing.T) {
 			w, b := signedInToRefresh(t)
 			w.answerTokens(answer)
 			w.due()
-			if status := w.statusOf(b); status != http.StatusOK {
+			if status := w.statusFor(b); status != http.StatusOK {
 				t.Errorf("before the end: %d", status)
 			}
 			w.clock.advance(time.Minute)
@@ -196,12 +196,12 @@ func TestFAULT_12_RefreshWithoutAnAnswer(t *testing.T) {
 			w.bearer(b) // by which it is known whether tokens rotate
 			w.due()
 			w.loseAnswer()
-			if status := w.statusOf(b); status != http.StatusOK {
+			if status := w.statusFor(b); status != http.StatusOK {
 				t.Errorf("at once: %d", status)
 			}
 			calls := w.exchanges()
 			w.clock.advance(tc.after)
-			if status := w.statusOf(b); status != http.StatusOK {
+			if status := w.statusFor(b); status != http.StatusOK {
 				t.Errorf("later: %d", status)
 			}
 			if got := calls() == 1; got != tc.refreshes {
@@ -212,7 +212,7 @@ func TestFAULT_12_RefreshWithoutAnAnswer(t *testing.T) {
 			if tc.refreshes {
 				want = http.StatusOK
 			}
-			if status := w.statusOf(b); status != want {
+			if status := w.statusFor(b); status != want {
 				t.Errorf("after the end: %d, want %d", status, want)
 			}
 			w.wantNoReuse()
@@ -246,11 +246,11 @@ func TestNothingIsRefreshedWithoutTheStorage(t *testing.T) {
 	}
 	calls := w.exchanges()
 	w.due()
-	if status := w.statusOf(b); status != http.StatusOK || calls() != 0 {
+	if status := w.statusFor(b); status != http.StatusOK || calls() != 0 {
 		t.Errorf("before the end: %d, %d refreshes", status, calls())
 	}
 	w.clock.advance(time.Minute)
-	if status := w.statusOf(b); status != http.StatusServiceUnavailable || calls() != 0 {
+	if status := w.statusFor(b); status != http.StatusServiceUnavailable || calls() != 0 {
 		t.Errorf("after it: %d, %d refreshes", status, calls())
 	}
 	if err := os.Remove(locks); err != nil {

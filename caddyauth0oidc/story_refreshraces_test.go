@@ -131,16 +131,16 @@ func TestCONC_16_TooManyRefreshesWait(t *testing.T) {
 	f.waiting.Store(maxWaiting)
 	calls := w.exchanges()
 	w.due()
-	if status := w.statusOf(b); status != http.StatusOK {
+	if status := w.statusFor(b); status != http.StatusOK {
 		t.Errorf("before the end: %d", status)
 	}
 	w.clock.advance(time.Minute)
-	if status := w.statusOf(b); status != http.StatusServiceUnavailable || calls() != 0 {
+	if status := w.statusFor(b); status != http.StatusServiceUnavailable || calls() != 0 {
 		t.Errorf("after it: %d, %d refreshes", status, calls())
 	}
 	f.waiting.Store(0)
 	w.clock.advance(time.Minute)
-	if status := w.statusOf(b); status != http.StatusOK || calls() != 1 {
+	if status := w.statusFor(b); status != http.StatusOK || calls() != 1 {
 		t.Errorf("afterwards: %d, %d refreshes", status, calls())
 	}
 }
@@ -225,11 +225,11 @@ func TestDamagedStateRefreshesNothing(t *testing.T) {
 	}
 	calls := w.exchanges()
 	w.due()
-	if status := w.statusOf(b); status != http.StatusOK || calls() != 0 {
+	if status := w.statusFor(b); status != http.StatusOK || calls() != 0 {
 		t.Errorf("before the end: %d, %d refreshes", status, calls())
 	}
 	w.clock.advance(time.Minute)
-	if status := w.statusOf(b); status != http.StatusUnauthorized || calls() != 0 {
+	if status := w.statusFor(b); status != http.StatusUnauthorized || calls() != 0 {
 		t.Errorf("after it: %d, %d refreshes", status, calls())
 	}
 }
