@@ -104,7 +104,7 @@ func (a *answer) finish() {
 
 func (a *answer) dropOurCookies() {
 	if !a.visit.speaks {
-		a.visit.dropOurCookies(a.Header(), a.visit.renewed)
+		a.visit.dropOurCookies(a.Header(), a.visit.renewed())
 	}
 }
 

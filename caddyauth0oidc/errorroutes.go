@@ -77,7 +77,7 @@ func (a *routeAnswer) WriteHeader(status int) {
 
 func (a *routeAnswer) send(status int) {
 	a.held, a.sent = false, a.sent || status >= http.StatusOK
-	a.visit.dropOurCookies(a.Header(), slices.Concat(a.ours, a.visit.renewed))
+	a.visit.dropOurCookies(a.Header(), slices.Concat(a.ours, a.visit.renewed()))
 	noStore(a.Header())
 	a.ResponseWriterWrapper.WriteHeader(status)
 }

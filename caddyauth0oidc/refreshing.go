@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -220,7 +219,7 @@ func (n *refreshing) later(err error, least time.Duration) refreshState {
 	known := h.refresher.find(n.base.Session.ID)
 	failures := min(known.failures+1, 6)
 	pause := max(least, min(time.Second<<(failures-1), maxRefreshPause))
-	pause += rand.N(pause/4 + 1)
+	pause = interval{pause, pause/4 + 1}.pause(h.random)
 	h.logger.Warn("a session cannot be refreshed now", zap.Error(err), zap.Duration("again_after", pause))
 	return refreshState{retry: h.now().Add(pause), failures: failures}
 }

@@ -6,8 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,7 +82,7 @@ func (h *Handler) acquireRefresher(ctx caddy.Context) (*refresher, error) {
 		}
 		var background context.Context
 		background, f.cancel = context.WithCancel(context.Background())
-		go f.sweepSeldom(background)
+		go f.sweepSeldom(background, h.random)
 		return f, nil
 	})
 	if err != nil {
@@ -265,15 +265,16 @@ func (f *refresher) remove(ctx context.Context, id [16]byte) error {
 	return nil
 }
 
-const (
-	sweepEvery  = 6 * time.Hour
-	sweepJitter = 2 * time.Hour
-	maxSwept    = 10_000 // at a time
+var (
+	sweepFirst = interval{0, 2 * time.Hour}
+	sweepEvery = interval{6 * time.Hour, 2 * time.Hour}
 )
 
+const maxSwept = 10_000 // at a time
+
 // sweepSeldom removes what sessions have left that nobody ended.
-func (f *refresher) sweepSeldom(ctx context.Context) {
-	timer := time.NewTimer(rand.N(sweepJitter))
+func (f *refresher) sweepSeldom(ctx context.Context, random io.Reader) {
+	timer := time.NewTimer(sweepFirst.pause(random))
 	defer timer.Stop()
 	for {
 		select {
@@ -281,7 +282,7 @@ func (f *refresher) sweepSeldom(ctx context.Context) {
 			return
 		case <-timer.C:
 			_ = f.sweep(ctx, time.Now()) // the next one tries again
-			timer.Reset(sweepEvery + rand.N(sweepJitter))
+			timer.Reset(sweepEvery.pause(random))
 		}
 	}
 }

@@ -86,9 +86,9 @@ func (n *renewal) write(header http.Header) bool {
 	// An answer that failed may have left a line for the error routes already.
 	header["Set-Cookie"] = slices.DeleteFunc(header["Set-Cookie"], func(line string) bool {
 		rest, ours := strings.CutPrefix(line, n.place.family.Session.Name)
-		return ours && (strings.HasPrefix(rest, "=") || strings.HasPrefix(rest, ".") || strings.HasPrefix(rest, "-")) && slices.Contains(n.visit.renewed, line)
+		return ours && (strings.HasPrefix(rest, "=") || strings.HasPrefix(rest, ".") || strings.HasPrefix(rest, "-")) && slices.Contains(n.visit.renewed(), line)
 	})
-	n.visit.renewed = append(n.visit.renewed, cookies["Set-Cookie"]...)
+	n.visit.keep(cookies["Set-Cookie"])
 	header["Set-Cookie"] = append(header["Set-Cookie"], cookies["Set-Cookie"]...)
 	return true
 }

@@ -33,12 +33,26 @@ type visit struct {
 	refusal  *refusal         // for which the request goes through the error routes
 	speaks   bool             // the answer is the module's own
 	judged   bool             // a directive has protected the request
-	renewed  []string         // Set-Cookie lines that renew sessions
+	written  *[]string        // Set-Cookie lines that renew or end sessions; a slice would take a visit out of its size class
 	fresh    *freshness       // of the session or client that was judged last
 
 	answer     answer
 	values     [headerRoom]string
 	usualPlans [1]*upstream.Plan
+}
+
+// renewed gives the Set-Cookie lines of ours that an answer under way keeps.
+func (v *visit) renewed() []string {
+	if v.written == nil {
+		return nil
+	}
+	return *v.written
+}
+
+// keep adds lines to those that an answer under way keeps.
+func (v *visit) keep(lines []string) {
+	all := append(v.renewed(), lines...)
+	v.written = &all
 }
 
 // String shows nothing: the variables of a request can be read by templates.
@@ -104,7 +118,7 @@ func (h *Handler) serveUser(w http.ResponseWriter, r *http.Request, v *visit, ne
 func (h *Handler) dropSession(w http.ResponseWriter, r *http.Request, v *visit) {
 	gone := make(http.Header)
 	session.ClearSession(gone, h.cookiesOf(h.originOf(r)).Session, v.cookies)
-	v.renewed = append(v.renewed, gone["Set-Cookie"]...) // an application that answers without a session must not lose them
+	v.keep(gone["Set-Cookie"]) // an application that answers without a session must not lose them
 	w.Header()["Set-Cookie"] = append(w.Header()["Set-Cookie"], gone["Set-Cookie"]...)
 }
 
