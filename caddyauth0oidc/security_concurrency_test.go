@@ -293,13 +293,14 @@ func TestCONC_27_ConfigurationEndsDuringTheExchange(t *testing.T) {
 			b := w.browser()
 			callback := w.callbackOf(b, "/page", w.pair.User)
 			arrived, release := make(chan struct{}), make(chan struct{})
-			w.pair.Master.Intercept = func(_ http.ResponseWriter, r *http.Request) bool {
+			intercept := func(_ http.ResponseWriter, r *http.Request) bool {
 				if r.URL.Path == "/oauth/token" {
 					close(arrived)
 					<-release
 				}
 				return false
 			}
+			w.pair.Master.Configure(func(s *auth0sim.Settings) { s.Intercept = intercept })
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			r, _ := http.NewRequestWithContext(ctx, "GET", callback, nil)

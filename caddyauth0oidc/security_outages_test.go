@@ -255,12 +255,15 @@ func TestFAULT_24_ClientGoesAwayDuringTheLogin(t *testing.T) {
 			}
 			ctx, leave := context.WithCancel(t.Context())
 			defer leave()
-			w.pair.Master.Intercept = func(_ http.ResponseWriter, r *http.Request) bool {
+			intercept := func(by func(http.ResponseWriter, *http.Request) bool) {
+				w.pair.Master.Configure(func(s *auth0sim.Settings) { s.Intercept = by })
+			}
+			intercept(func(_ http.ResponseWriter, r *http.Request) bool {
 				if strings.HasPrefix(r.URL.Path, tc.path) {
 					leave()
 				}
 				return false
-			}
+			})
 			r, _ := http.NewRequestWithContext(ctx, "GET", address, nil)
 			r.Header.Set("Accept", "text/html")
 			r.Header.Set("Cookie", cookieHeader(w, b))
@@ -269,7 +272,7 @@ func TestFAULT_24_ClientGoesAwayDuringTheLogin(t *testing.T) {
 			if ctx.Err() == nil {
 				t.Fatal("the login did not come to the step")
 			}
-			w.pair.Master.Intercept = nil
+			intercept(nil)
 			if !tc.callback {
 				if page := w.signIn(w.browser(), "/page", w.pair.User); page.Status != http.StatusOK {
 					t.Errorf("the next login: %d", page.Status)
