@@ -136,7 +136,7 @@ func (h *Handler) prepareAssertion(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	watcher, err := acquireWatcher(secretStore{signingKind(h.shared.key), ctx.Storage(), h.random}, h.now)
+	watcher, err := acquireWatcher(secretStore{signingKind(h.shared.key), h.storage, h.random}, h.now)
 	if err != nil {
 		return err
 	}

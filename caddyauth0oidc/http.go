@@ -128,14 +128,14 @@ type passage struct {
 }
 
 // passage gives the way to the tenants, that of the child and of the Management API too.
-func (c *HTTP) passage(ctx caddy.Context) (passage, error) {
+func (c *HTTP) passage(ctx caddy.Context, storage storage) (passage, error) {
 	e, err := c.load(ctx)
 	if err != nil {
 		return passage{}, named("http", err)
 	}
 	number := 0
 	e.Roots, number = trustPools.share(e.Roots)
-	return passage{e, c.fingerprint(e, number), string(orNew(c).TrustPoolRaw), &keeping{ctx.Storage(), ctx.Logger()}}, nil
+	return passage{e, c.fingerprint(e, number), string(orNew(c).TrustPoolRaw), &keeping{ctx, storage, ctx.Logger()}}, nil
 }
 
 func (c *HTTP) load(ctx caddy.Context) (tenant.Egress, error) {

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/revocation"
@@ -66,15 +65,9 @@ type ledger struct {
 
 	mu      sync.Mutex // not held while the storage is used
 	now     func() time.Time
-	members []ledgerMember // the newest last
-	tried   time.Time      // when the last reading ended, well or not
+	members []*Handler // the newest last
+	tried   time.Time  // when the last reading ended, well or not
 	failing bool
-}
-
-// ledgerMember is a handler and the storage of its configuration.
-type ledgerMember struct {
-	*Handler
-	storage certmagic.Storage
 }
 
 // acquireLedger gives the handler's ledger, which has been read, or at least been tried to:
@@ -84,14 +77,14 @@ func (h *Handler) acquireLedger(ctx caddy.Context) (*ledger, error) {
 	if err := registerMetrics(ctx); err != nil {
 		return nil, err
 	}
-	folder, storage := revocationPath+hex.EncodeToString(sum[:8]), ctx.Storage()
-	key := storageName(storage) + " " + folder
+	folder := revocationPath + hex.EncodeToString(sum[:8])
+	key := h.storage.name + " " + folder
 	value, _, err := ledgers.LoadOrNew(key, func() (caddy.Destructor, error) {
 		l := &ledger{
 			key: key, issuer: h.issuer(), clientID: h.ClientID, random: h.random, now: h.now,
 			timer: time.NewTimer(defaultPoll),
 		}
-		l.markBook = revocation.New(revocation.Config{Store: newestStorage{l}, Path: folder, Random: h.random, Now: l.time})
+		l.markBook = revocation.New(revocation.Config{Store: h.storage, Path: folder, Random: h.random, Now: l.time})
 		var watching context.Context
 		watching, l.cancel = context.WithCancel(context.Background())
 		go l.watch(watching)
@@ -101,13 +94,13 @@ func (h *Handler) acquireLedger(ctx caddy.Context) (*ledger, error) {
 		return nil, err
 	}
 	l := value.(*ledger)
-	l.join(ctx, ledgerMember{h, storage})
+	l.join(ctx, h)
 	return l, nil
 }
 
-func (l *ledger) join(ctx context.Context, m ledgerMember) {
+func (l *ledger) join(ctx context.Context, h *Handler) {
 	l.mu.Lock()
-	l.members = append(l.members, m)
+	l.members = append(l.members, h)
 	due := l.tried.IsZero() || l.now().Sub(l.tried) >= l.interval()
 	l.mu.Unlock()
 	if due {
@@ -122,7 +115,7 @@ func (l *ledger) leave(h *Handler) error {
 		return nil
 	}
 	l.mu.Lock()
-	l.members = slices.DeleteFunc(l.members, func(m ledgerMember) bool { return m.Handler == h })
+	l.members = slices.DeleteFunc(l.members, func(other *Handler) bool { return other == h })
 	l.mu.Unlock()
 	_, err := ledgers.Delete(l.key)
 	return err
@@ -228,7 +221,7 @@ func (l *ledger) logger() *zap.Logger {
 	if len(l.members) == 0 {
 		return zap.NewNop()
 	}
-	return l.members[len(l.members)-1].Handler.logger
+	return l.members[len(l.members)-1].logger
 }
 
 func (l *ledger) time() time.Time {

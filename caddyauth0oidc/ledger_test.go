@@ -111,7 +111,7 @@ func TestCONC_22_CONC_23_ReloadKeepsMarks(t *testing.T) {
 		if unload(); next.ledger != l || !ends(next) || l.users() != 1 {
 			t.Fatal("the reload has lost the marks")
 		}
-		if (newestStorage{l}).current() != base.Storage() {
+		if next.storage.current().storage != base.Storage() {
 			t.Error("the storage of the configuration that ended is used")
 		}
 		first, unload = next, unloadNext
@@ -125,7 +125,7 @@ func TestCONC_22_CONC_23_ReloadKeepsMarks(t *testing.T) {
 	if n, exists := ledgers.References(l.key); exists {
 		t.Errorf("%d handlers have the ledger", n)
 	}
-	if err := (newestStorage{l}).Store(t.Context(), "x", nil); !errors.Is(err, errNoStorage) {
+	if err := first.storage.Store(t.Context(), "x", nil); !errors.Is(err, errNoStorage) {
 		t.Errorf("storing without a configuration: %v", err)
 	}
 }
@@ -139,7 +139,7 @@ func TestLedgerUsesCaddysStorage(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unload()
-	s, files := newestStorage{h.ledger}, certmagic.FileStorage{Path: folder}
+	s, files := h.storage, certmagic.FileStorage{Path: folder}
 	if err := s.Store(t.Context(), "a/b", []byte("c")); err != nil || !files.Exists(t.Context(), "a/b") {
 		t.Fatal(err)
 	}

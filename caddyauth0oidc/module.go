@@ -265,7 +265,8 @@ type Handler struct {
 	plan          *upstream.Plan
 	routes        map[string]*route
 	shared        *shared
-	keeping       *keeping        // for the memory of what it shares
+	keeping       *keeping // for the memory of what it shares
+	storage       *sharedStorage
 	ledger        *ledger         // of sessions that were ended
 	refresher     *refresher      // nil without the setting
 	leading       *sync.WaitGroup // refreshes that this handler does

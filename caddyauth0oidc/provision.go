@@ -294,7 +294,10 @@ func (h *Handler) judge() error {
 
 // prepare builds what the requests use, from values that were found possible.
 func (h *Handler) prepare(ctx caddy.Context) (err error) {
-	by, err := h.HTTP.passage(ctx)
+	if err := h.acquireStorage(ctx); err != nil {
+		return err
+	}
+	by, err := h.HTTP.passage(ctx, h.storage)
 	if err != nil {
 		return err
 	}
@@ -357,7 +360,7 @@ func (h *Handler) prepareShared(ctx caddy.Context, by passage) (err error) {
 	if h.ledger, err = h.acquireLedger(ctx); err != nil {
 		return fmt.Errorf("revocation: %w", err)
 	}
-	if err := h.prepareRefresh(ctx); err != nil {
+	if err := h.prepareRefresh(); err != nil {
 		return fmt.Errorf("refresh: %w", err)
 	}
 	if err := h.prepareAssertion(ctx); err != nil {
@@ -399,5 +402,5 @@ func (h *Handler) Cleanup() error {
 	if h.shared != nil {
 		errs = append(errs, h.shared.release(h))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, h.storage.leave(h))...)
 }

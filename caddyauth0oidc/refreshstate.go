@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/certmagic"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 )
@@ -45,7 +44,7 @@ var refreshers = caddy.NewUsagePool()
 // refresher knows the refreshes of an issuer and client on this instance.
 type refresher struct {
 	key, folder string
-	storage     certmagic.Storage
+	storage     storage
 	longest     atomic.Int64  // of the absolute limits, in nanoseconds
 	turns       chan struct{} // of refreshes
 	waiting     atomic.Int32
@@ -71,13 +70,13 @@ type flight struct {
 	result refreshState
 }
 
-func (h *Handler) acquireRefresher(ctx caddy.Context) (*refresher, error) {
+func (h *Handler) acquireRefresher() (*refresher, error) {
 	sum := sha256.Sum256([]byte(h.issuer() + "\x00" + h.ClientID))
-	folder, storage := refreshedPath+hex.EncodeToString(sum[:8]), ctx.Storage()
-	key := fmt.Sprintf("%T %p %s", storage, storage, folder)
+	folder := refreshedPath + hex.EncodeToString(sum[:8])
+	key := h.storage.name + " " + folder
 	value, _, err := refreshers.LoadOrNew(key, func() (caddy.Destructor, error) {
 		f := &refresher{
-			key: key, folder: folder, storage: storage, turns: make(chan struct{}, maxRefreshes),
+			key: key, folder: folder, storage: h.storage, turns: make(chan struct{}, maxRefreshes),
 			flights: make(map[[16]byte]*flight), recent: make(map[[16]byte]refreshState),
 		}
 		var background context.Context
@@ -96,12 +95,12 @@ func (h *Handler) acquireRefresher(ctx caddy.Context) (*refresher, error) {
 }
 
 // prepareRefresh takes what refreshes need, if the directive makes any.
-func (h *Handler) prepareRefresh(ctx caddy.Context) (err error) {
+func (h *Handler) prepareRefresh() (err error) {
 	if h.Refresh == nil {
 		return nil
 	}
 	h.leading = new(sync.WaitGroup)
-	h.refresher, err = h.acquireRefresher(ctx)
+	h.refresher, err = h.acquireRefresher()
 	return err
 }
 

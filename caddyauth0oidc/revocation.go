@@ -46,10 +46,9 @@ const (
 )
 
 var (
-	errPoll      = fmt.Errorf("the time between two readings is %s at least and %s at most", minPoll, maxPoll)
-	errMaxStale  = errors.New("it is at least twice the time between two readings (poll); one that fails would stop every request")
-	errEnded     = errors.New("the user was signed out while the login was under way")
-	errNoStorage = errors.New("the configuration with the storage has ended")
+	errPoll     = fmt.Errorf("the time between two readings is %s at least and %s at most", minPoll, maxPoll)
+	errMaxStale = errors.New("it is at least twice the time between two readings (poll); one that fails would stop every request")
+	errEnded    = errors.New("the user was signed out while the login was under way")
 )
 
 // parseRevocation reads:

@@ -58,7 +58,7 @@ func (h *Handler) prepareKeys(ctx caddy.Context, issuer string) error {
 		h.keys.Store(ring)
 		return err
 	}
-	watcher, err := acquireWatcher(secretStore{sealing, ctx.Storage(), h.random}, h.now)
+	watcher, err := acquireWatcher(secretStore{sealing, h.storage, h.random}, h.now)
 	if err != nil {
 		return err
 	}

@@ -10,8 +10,6 @@ import (
 	"io/fs"
 	"slices"
 	"time"
-
-	"github.com/caddyserver/certmagic"
 )
 
 const (
@@ -60,7 +58,7 @@ func (s storedSecret) seals() time.Time { return s.Created.Add(secretSettle) }
 // secretStore is the file of a kind's secrets in Caddy's storage.
 type secretStore struct {
 	secretKind
-	storage certmagic.Storage
+	storage storage
 	random  io.Reader
 }
 
@@ -130,6 +128,9 @@ func (s secretStore) add(ctx context.Context, now time.Time, first bool) ([]stor
 	known, err := s.read(ctx)
 	switch {
 	case first && errors.Is(err, fs.ErrNotExist):
+		if err := s.checkGone(ctx); err != nil {
+			return nil, err
+		}
 	case err != nil:
 		return nil, err
 	case !isDue(known, now):
@@ -143,6 +144,16 @@ func (s secretStore) add(ctx context.Context, now time.Time, first bool) ([]stor
 		return nil, err
 	}
 	return s.read(ctx)
+}
+
+// checkGone complains of a file that is in its folder although it cannot be loaded: a new
+// one in its place would end what the others have made.
+func (s secretStore) checkGone(ctx context.Context) error {
+	listed, err := lists(ctx, s.storage, s.path)
+	if err == nil && listed {
+		err = fmt.Errorf("%s in Caddy's storage is there, and cannot be read; restore it, or delete it to %s", s.path, s.renounced)
+	}
+	return err
 }
 
 // unlock is tried even if there is no time left. It may fail: a lock that nobody

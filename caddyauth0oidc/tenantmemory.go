@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/caddyserver/certmagic"
 	"go.uber.org/zap"
 )
 
@@ -17,12 +16,13 @@ const tenantPath = "auth0_oidc/tenants/"
 
 // keeping is what a handler gives for the memory of its tenants.
 type keeping struct {
-	storage certmagic.Storage
+	ctx     context.Context // of the configuration
+	storage storage
 	logger  *zap.Logger
 }
 
 // tenantMemory keeps the discovery document and the keys of a tenant in Caddy's storage,
-// that of the newest handler: a reload may bring another one, and close that of before.
+// that of the newest configuration: a reload may bring another one.
 type tenantMemory struct {
 	folder string
 
@@ -52,23 +52,26 @@ func (m *tenantMemory) leave(k *keeping) {
 	}
 }
 
+// newest is of a configuration that has not ended, if there is one.
 func (m *tenantMemory) newest() *keeping {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	for _, k := range slices.Backward(m.from) {
+		if k.ctx.Err() == nil {
+			return k
+		}
+	}
 	if len(m.from) == 0 {
 		return nil
 	}
 	return m.from[len(m.from)-1]
 }
 
-// Load reads one of the files. The storage may be of those that ask no context.
+// Load reads one of the files.
 func (m *tenantMemory) Load(ctx context.Context, name string) ([]byte, error) {
 	k := m.newest()
 	if k == nil {
 		return nil, fs.ErrNotExist
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
 	}
 	return k.storage.Load(ctx, m.folder+name)
 }
@@ -78,9 +81,6 @@ func (m *tenantMemory) Store(ctx context.Context, name string, content []byte) e
 	k := m.newest()
 	if k == nil {
 		return context.Canceled
-	}
-	if err := ctx.Err(); err != nil {
-		return err
 	}
 	return k.storage.Store(ctx, m.folder+name, content)
 }

@@ -43,8 +43,14 @@ func loadHandler(t *testing.T, base caddy.Context, pairs ...string) (h *Handler,
 
 // watching counts the handlers that have a watcher of the storage.
 func watching(base caddy.Context) int {
-	n, _ := watchers.References(secretStore{secretKind: sealing, storage: base.Storage()}.file())
-	return n
+	found := 0
+	storages.Range(func(name, value any) bool {
+		if name == storageName(base.Storage()) {
+			found, _ = watchers.References(secretStore{secretKind: sealing, storage: value.(*sharedStorage)}.file())
+		}
+		return true
+	})
+	return found
 }
 
 // To delete the file and to reload ends all sessions, also if the storage and its
