@@ -16,7 +16,7 @@ import (
 
 // watchers are by storage and file, so that all handlers of the process that use a
 // file change their secrets together. A reload keeps the watcher if it keeps the
-// storage, which is so unless one is configured.
+// storage.
 var watchers = caddy.NewUsagePool()
 
 // interval is the time between two readings. A random part is added, so that
