@@ -123,7 +123,7 @@ func (n *refreshing) exchange() refreshState {
 	if n.isEnded() {
 		return n.over(errEndedMeanwhile, next.Tokens.Refresh)
 	}
-	ctx, cancel := aside(n.ctx)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(n.ctx), resultTimeout)
 	defer cancel()
 	if err := h.refresher.store(ctx, h.keys.Load(), next); err != nil {
 		h.logger.Error("the tokens of a refreshed session are known here alone", zap.Error(err))

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +28,9 @@ const (
 	refreshTimeout  = 30 * time.Second
 	refreshPatience = 5 * time.Second
 	asideTimeout    = 2 * time.Second
+
+	// resultTimeout is for keeping what a refresh has got, which nobody gets again.
+	resultTimeout = 15 * time.Second
 
 	// maxRefreshes are done at a time for an issuer and client, and no more than
 	// maxWaiting wait for their turn: after an outage, many sessions are due.
@@ -48,6 +52,7 @@ type refresher struct {
 	longest     atomic.Int64  // of the absolute limits, in nanoseconds
 	turns       chan struct{} // of refreshes
 	waiting     atomic.Int32
+	swept       atomic.Int64 // counts the states that were looked at
 	cancel      context.CancelFunc
 
 	mu               sync.RWMutex
@@ -269,7 +274,10 @@ var (
 	sweepEvery = interval{6 * time.Hour, 2 * time.Hour}
 )
 
-const maxSwept = 10_000 // at a time
+const (
+	maxSwept     = 10_000 // at a time
+	sweepTimeout = 30 * time.Minute
+)
 
 // sweepSeldom removes what sessions have left that nobody ended.
 func (f *refresher) sweepSeldom(ctx context.Context, random io.Reader) {
@@ -280,10 +288,21 @@ func (f *refresher) sweepSeldom(ctx context.Context, random io.Reader) {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
-			_ = f.sweep(ctx, time.Now()) // the next one tries again
+			bounded, cancel := context.WithTimeout(ctx, sweepTimeout)
+			_ = f.sweep(bounded, time.Now()) // the next one tries again
+			cancel()
 			timer.Reset(sweepEvery.pause(random))
 		}
 	}
+}
+
+// nextSwept goes on where the last sweep ended: the first ones may all be in use.
+func (f *refresher) nextSwept(names []string) []string {
+	if len(names) <= maxSwept {
+		return names
+	}
+	from := int(f.swept.Add(maxSwept)-maxSwept) % len(names)
+	return slices.Concat(names[from:], names[:from])[:maxSwept]
 }
 
 // sweep removes states that were written so long ago that their sessions are over.
@@ -296,7 +315,7 @@ func (f *refresher) sweep(ctx context.Context, now time.Time) error {
 		return fmt.Errorf("listing the refreshed sessions in Caddy's storage: %w", err)
 	}
 	oldest := now.Add(-time.Duration(f.longest.Load()) - revocationMargin)
-	for _, name := range names[:min(len(names), maxSwept)] {
+	for _, name := range f.nextSwept(names) {
 		info, err := f.storage.Stat(ctx, name)
 		if err != nil || !info.IsTerminal || !info.Modified.Before(oldest) {
 			continue
