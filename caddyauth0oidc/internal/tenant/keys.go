@@ -60,7 +60,8 @@ func newKeySet(t *Tenant) *keySet {
 }
 
 // VerifySignature returns the payload of a compact JWS that one of the tenant's keys signed. An unknown key is looked for once
-// in the current set, at most every 30 seconds, however many tokens with unknown keys arrive. The first is always looked for.
+// in the current set, at most every 30 seconds, however many tokens with unknown keys arrive. The first is always looked for, and
+// what was in vain because the tenant was away is tried again.
 func (k *keySet) VerifySignature(ctx context.Context, token string) ([]byte, error) {
 	payload, _, err := k.verify(ctx, token)
 	return payload, err
@@ -90,10 +91,11 @@ func (k *keySet) verify(ctx context.Context, token string) (payload []byte, gene
 	return nil, 0, invalid("signature")
 }
 
-// mayLookForUnknown is called with the lock of recall held.
+// mayLookForUnknown is called with the lock of recall held. After a request that failed the back-off alone limits the next: the
+// key may have come during the outage.
 func (k *keySet) mayLookForUnknown() bool {
 	now := k.recall.now()
-	if since := now.Sub(k.missed); since >= 0 && since < unknownKeyFloor {
+	if since := now.Sub(k.missed); since >= 0 && since < unknownKeyFloor && k.recall.failures == 0 {
 		return false
 	}
 	k.missed = now

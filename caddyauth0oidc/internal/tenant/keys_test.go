@@ -150,6 +150,32 @@ func TestNegativeAnswersAreForgottenAfterTheFloor(t *testing.T) {
 	}
 }
 
+// A key that came during an outage is found as soon as the tenant is back: who was told to come again after a few seconds is not
+// refused then.
+func TestFAULT_05_AKeyThatCameDuringAnOutageIsFoundAfterIt(t *testing.T) {
+	t.Parallel()
+	c, a := newClock(), newAuthority()
+	verify := verifying(t, newTestTenant(t, a, c.Now))
+	if err := verify(rsaOne(), "one"); err != nil {
+		t.Fatal(err)
+	}
+	a.fail(jwksPath, 502)
+	wait := wantUnavailable(t, verify(rsaTwo(), "two")).RetryAfter
+	for range 9 {
+		wantUnavailable(t, verify(rsaTwo(), "two"))
+	}
+	c.advance(wait)
+	wait = wantUnavailable(t, verify(rsaTwo(), "two")).RetryAfter
+	if n := a.hits(jwksPath); n != 3 {
+		t.Errorf("%d requests", n)
+	}
+	a.serve(jwksPath, jwks(rsaJWK("two", &rsaTwo().PublicKey)))
+	c.advance(wait)
+	if err := verify(rsaTwo(), "two"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAClockThatWasSetBackDoesNotProlongTheFloor(t *testing.T) {
 	t.Parallel()
 	c := newClock()

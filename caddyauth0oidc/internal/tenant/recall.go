@@ -67,14 +67,6 @@ type flight[T any] struct {
 	failure    *UnavailableError
 }
 
-// wait ends with the request, or when the caller gives up.
-func (f *flight[T]) wait(ctx context.Context) {
-	select {
-	case <-f.done:
-	case <-ctx.Done():
-	}
-}
-
 // serve lets those go on who have nothing. The lock of recall is held.
 func (f *flight[T]) serve() {
 	if !f.served {
@@ -91,6 +83,7 @@ func (r *recall[T]) servable(now time.Time) bool {
 // get returns the answer and its generation. It waits for one only when there is none that may be served, or only an old one.
 func (r *recall[T]) get(ctx context.Context) (T, int, error) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	now := r.now()
 	if !r.servable(now) {
 		f, err := r.join(now)
@@ -103,14 +96,11 @@ func (r *recall[T]) get(ctx context.Context) (T, int, error) {
 	age := now.Sub(r.answered)
 	stale := age < 0 || age >= r.renewal || r.recalled
 	if stale && !pending(r.notBefore, now) {
-		f := r.start()
+		f := r.start(now)
 		if r.old > 0 && age >= r.old && !r.recalled && now.Sub(r.notBefore) >= r.fresh {
-			r.mu.Unlock()
-			f.wait(ctx)
-			r.mu.Lock()
+			_ = r.wait(ctx, f.done)
 		}
 	}
-	defer r.mu.Unlock()
 	return r.value, r.generation, nil
 }
 
@@ -118,11 +108,12 @@ func (r *recall[T]) get(ctx context.Context) (T, int, error) {
 // outcome is taken; a new one is made only if mayAsk says so at that moment. Without any, the answer stays what it was.
 func (r *recall[T]) renew(ctx context.Context, seen int, mayAsk func() bool) (T, int, error) {
 	r.mu.Lock()
-	if r.generation != seen || (r.running == nil && !mayAsk()) {
-		defer r.mu.Unlock()
+	defer r.mu.Unlock()
+	now := r.now()
+	if r.generation != seen || (r.running == nil && !pending(r.notBefore, now) && !mayAsk()) {
 		return r.value, r.generation, nil
 	}
-	f, err := r.join(r.now())
+	f, err := r.join(now)
 	if err != nil {
 		var none T
 		return none, 0, err
@@ -130,27 +121,34 @@ func (r *recall[T]) renew(ctx context.Context, seen int, mayAsk func() bool) (T,
 	return r.outcome(ctx, f, f.done)
 }
 
-// join gives the request under way or starts one, and unlocks. During the back-off it fails at once.
+// wait ends with the request, or when the caller gives up, which is the error. The lock is held, but not meanwhile.
+func (r *recall[T]) wait(ctx context.Context, end <-chan struct{}) error {
+	r.mu.Unlock()
+	defer r.mu.Lock()
+	select {
+	case <-end:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// join gives the request under way or starts one. During the back-off it fails at once. The lock is held.
 func (r *recall[T]) join(now time.Time) (*flight[T], error) {
-	defer r.mu.Unlock()
 	if r.running == nil && pending(r.notBefore, now) {
 		failure := *r.failure
 		failure.RetryAfter = min(max(r.notBefore.Sub(now), minRetryAfter), maxRetryAfter)
 		return nil, &failure
 	}
-	return r.start(), nil
+	return r.start(now), nil
 }
 
-// outcome waits for one of the flight's ends and gives its answer, its failure, or, where that will do, what was kept.
+// outcome waits for one of the flight's ends and gives its answer, its failure, or, where that will do, what was kept. The lock is held.
 func (r *recall[T]) outcome(ctx context.Context, f *flight[T], end <-chan struct{}) (T, int, error) {
 	var none T
-	select {
-	case <-end:
-	case <-ctx.Done():
-		return none, 0, &UnavailableError{Doing: r.doing, RetryAfter: minRetryAfter, Err: ctx.Err()}
+	if err := r.wait(ctx, end); err != nil {
+		return none, 0, &UnavailableError{Doing: r.doing, RetryAfter: minRetryAfter, Err: err}
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	switch {
 	case f.over && f.failure == nil:
 		return f.value, f.generation, nil
@@ -163,14 +161,14 @@ func (r *recall[T]) outcome(ctx context.Context, f *flight[T], end <-chan struct
 }
 
 // start makes the request in a goroutine with a deadline of its own, so that a caller who gives up fails nobody else.
-func (r *recall[T]) start() *flight[T] {
+func (r *recall[T]) start(now time.Time) *flight[T] {
 	if r.running != nil {
 		return r.running
 	}
 	f := &flight[T]{asked: make(chan struct{}), usable: make(chan struct{}), done: make(chan struct{})}
 	r.running = f
 	var searched chan struct{}
-	if r.shelf != nil && !r.searching && !r.servable(r.now()) {
+	if r.shelf != nil && !r.searching && !r.servable(now) {
 		r.searching, searched = true, make(chan struct{})
 		r.life.start(func() { r.search(f, searched) })
 	}

@@ -231,6 +231,48 @@ func TestINV_07_ASVS_28_APanicIsAFailure(t *testing.T) {
 	}
 }
 
+// A panic while it is decided what to do leaves no lock behind, and no request that nobody makes.
+func TestFAULT_30_APanicOfACallerHoldsNothing(t *testing.T) {
+	t.Parallel()
+	const panicking = "injected"
+	for name, ask := range map[string]func(*Tenant) (*Metadata, int, error){
+		"get": func(tn *Tenant) (*Metadata, int, error) { return tn.metadata.get(t.Context()) },
+		"renew": func(tn *Tenant) (*Metadata, int, error) {
+			return tn.metadata.renew(t.Context(), 0, func() bool { return true })
+		},
+		"asks": func(tn *Tenant) (*Metadata, int, error) {
+			return tn.metadata.renew(t.Context(), 0, func() bool { panic(panicking) })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, panics := newClock(), name != "asks"
+			tn := newTestTenant(t, newAuthority(), func() time.Time {
+				if panics {
+					panic(panicking)
+				}
+				return c.Now()
+			})
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Error("there was no panic")
+					}
+				}()
+				_, _, _ = ask(tn)
+			}()
+			panics = false
+			if !tn.metadata.mu.TryLock() {
+				t.Fatal("the lock is held")
+			}
+			tn.metadata.mu.Unlock()
+			if _, err := tn.Metadata(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // Callers wait for keys that are better than old ones, once, and not while the tenant is away.
 func TestOldKeysServeOnlyWhenThereAreNoOthers(t *testing.T) {
 	t.Parallel()
