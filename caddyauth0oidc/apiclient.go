@@ -27,7 +27,8 @@ func (h *Handler) serveClient(w http.ResponseWriter, r *http.Request, v *visit, 
 		a := v.answerTo(w)
 		h.tellWhatVaries(a)
 		if opensStream(r) {
-			return h.serveStream(a, r, next, h.ends(client.AccessToken), nil)
+			ends, revoked := h.ofToken(client)
+			return h.serveStream(a, r, next, ends, revoked)
 		}
 		return a.serve(r, next)
 	case v.refusal != nil: // an error route of our own refusal

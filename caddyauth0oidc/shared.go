@@ -97,6 +97,20 @@ func (s *shared) sealer(h *Handler) *Handler {
 	return s.handler(h.key)
 }
 
+// judge gives a handler that knows which sessions were ended: h until its configuration is
+// gone, and then any of the same tenant and client, or nil.
+func (s *shared) judge(h *Handler) *Handler {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if slices.Contains(s.handlers[h.key], h) {
+		return h
+	}
+	for _, same := range s.handlers {
+		return same[len(same)-1]
+	}
+	return nil
+}
+
 // handler gives the newest handler of that key, or nil.
 func (s *shared) handler(key string) *Handler {
 	s.mu.RLock()

@@ -231,7 +231,8 @@ func TestCONC_08_EventsEndWithTheSession(t *testing.T) {
 	}
 }
 
-// CONC-08: a stream of an API client ends with its access token.
+// CONC-08: a stream of an API client ends with its access token, and that of a user when
+// all that is the user's was ended.
 func TestCONC_08_StreamsOfAPIClientsEndWithTheToken(t *testing.T) {
 	t.Parallel()
 	s := newStreaming(t, false, withSettings(bearerSetting))
@@ -239,8 +240,10 @@ func TestCONC_08_StreamsOfAPIClientsEndWithTheToken(t *testing.T) {
 	token, _ := s.machineToken(reportsAPI, "read:reports")
 	response := s.events(map[string]string{"Authorization": "Bearer " + token})
 	socket := s.upgrade("Authorization: Bearer " + token)
+	ofUser := s.upgrade("Authorization: Bearer " + s.signed(nil))
 	s.revoke()
 	s.streams().check()
+	isOver(t, ofUser)
 	if s.count() != 2 {
 		t.Fatalf("%d streams are open, want 2", s.count())
 	}
@@ -248,6 +251,34 @@ func TestCONC_08_StreamsOfAPIClientsEndWithTheToken(t *testing.T) {
 	s.streams().check()
 	isOver(t, response.Body)
 	isOver(t, socket)
+}
+
+// CONC-08, CONC-22: a stream goes on through reloads, and ends when its session does, whatever
+// the newer configuration has changed. Where nobody answers for its tenant any more, it ends.
+func TestCONC_08_CONC_22_StreamsOutliveTheirConfiguration(t *testing.T) {
+	t.Parallel()
+	for name, settings := range map[string]string{"no change": streamedSession, "a change": streamedSession + "\nunauthenticated 401", "gone": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStreaming(t, false, withSettings(streamedSession))
+			response, streams, before := s.events(s.cookies()), s.streams(), s.handler()
+			s.folder = t.TempDir() // another storage, so that what it was judged by is gone
+			if name != "gone" {
+				s.load(worldSetup{base: s.base, settings: settings})
+			}
+			if err := before.Cleanup(); err != nil {
+				t.Error(err)
+			}
+			if name != "gone" {
+				if streams.check(); s.count() != 1 {
+					t.Fatalf("%d streams are open after the reload, want 1", s.count())
+				}
+				s.revoke()
+			}
+			streams.check()
+			isOver(t, response.Body)
+		})
+	}
 }
 
 // CONC-08: what is no stream goes on to its end, and costs nothing.

@@ -46,7 +46,21 @@ func opensStream(r *http.Request) bool {
 func (h *Handler) ofSession(s session.Session) (ends time.Time, revoked func() bool) {
 	limits := h.limits
 	limits.Idle = limits.Absolute + revocationMargin
-	return s.Expires(limits), func() bool { return h.revoked(&s) }
+	return s.Expires(limits), h.judged(func(by *Handler) bool { return by.revoked(&s) })
+}
+
+// ofToken gives the same for streams of an API client.
+func (h *Handler) ofToken(t *verifiedToken) (ends time.Time, revoked func() bool) {
+	return h.ends(t.AccessToken), h.judged(func(by *Handler) bool { return by.endedToken(t) })
+}
+
+// judged asks by a handler that learns of what was ended, as one of a configuration that
+// is gone does not. Where there is none nobody could end the stream any more: it ends.
+func (h *Handler) judged(ended func(by *Handler) bool) func() bool {
+	return func() bool {
+		by := h.shared.judge(h)
+		return by == nil || ended(by)
+	}
 }
 
 // serveStream lets the handlers behind us answer until the moment given, or until the
@@ -82,7 +96,7 @@ type openStream struct {
 }
 
 // isDue tells whether the stream may not go on.
-func (s *openStream) isDue() bool { return !s.now().Before(s.ends) || s.revoked != nil && s.revoked() }
+func (s *openStream) isDue() bool { return !s.now().Before(s.ends) || s.revoked() }
 
 // writing runs f unless the stream was cut.
 func (s *openStream) writing(f func() error) error {
