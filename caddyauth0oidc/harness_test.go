@@ -33,14 +33,15 @@ var sharedKeys = auth0sim.NewKeyPool()
 // application that remembers what reached it. Only the way from Caddy to the
 // tenants and to the application has sockets, on loopback.
 type world struct {
-	t       *testing.T
-	network *auth0sim.Network
-	pair    *auth0sim.Pair
-	app     *application
-	server  *caddyhttp.Server
-	base    string
-	folder  string // Caddy's storage, and its log in the file "log"
-	clock   *clock
+	t        *testing.T
+	network  *auth0sim.Network
+	pair     *auth0sim.Pair
+	app      *application
+	server   *caddyhttp.Server
+	upstream *httptest.Server
+	base     string
+	folder   string // Caddy's storage, and its log in the file "log"
+	clock    *clock
 }
 
 // worldOption changes a world before its configuration is loaded.
@@ -104,25 +105,24 @@ func newWorld(t *testing.T, options ...worldOption) *world {
 // end cleans the handlers up, as the end of Caddy does. What they keep in the storage in
 // the background is over then, and the folder can go.
 func (w *world) end() {
-	if w.pair == nil {
-		return
+	if w.pair != nil {
+		w.unload(w.handlers())
 	}
-	var left []*Handler
+}
+
+// handlers gives those of all configurations that were not ended.
+func (w *world) handlers() (all []*Handler) {
 	pool.Range(func(_, value any) bool {
 		if s := value.(*shared); s.tenant.Issuer() == w.pair.Master.Issuer() && strings.HasSuffix(s.key, w.pair.App.ClientID) {
 			s.mu.RLock()
 			for _, same := range s.handlers {
-				left = append(left, same...)
+				all = append(all, same...)
 			}
 			s.mu.RUnlock()
 		}
 		return true
 	})
-	for _, h := range left {
-		if err := h.Cleanup(); err != nil {
-			w.t.Errorf("cleaning up: %v", err)
-		}
-	}
+	return all
 }
 
 // load replaces the configuration, as a reload does.
@@ -134,8 +134,10 @@ func (w *world) load(setup worldSetup) {
 
 func (w *world) serve(setup worldSetup) {
 	w.t.Helper()
-	upstream := httptest.NewServer(w.app)
-	w.t.Cleanup(upstream.Close)
+	if w.upstream == nil {
+		w.upstream = httptest.NewServer(w.app)
+		w.t.Cleanup(w.upstream.Close)
+	}
 	if setup.site == "" {
 		setup.site = "auth0_oidc {\nSETTINGS\n}\nreverse_proxy UPSTREAM"
 	}
@@ -153,7 +155,7 @@ func (w *world) serve(setup worldSetup) {
 	config = strings.NewReplacer(
 		"CHILD_TENANT", strings.TrimSuffix(w.pair.Child.Issuer(), "/"), "CHILD_APPLICATION", w.pair.ChildApp.ClientID,
 		"DOMAIN", strings.TrimSuffix(w.pair.Master.Issuer(), "/"), "CLIENT_ID", w.pair.App.ClientID,
-		"CLIENT_SECRET", w.pair.App.ClientSecret, "UPSTREAM", strings.TrimPrefix(upstream.URL, "http://"),
+		"CLIENT_SECRET", w.pair.App.ClientSecret, "UPSTREAM", strings.TrimPrefix(w.upstream.URL, "http://"),
 	).Replace(config)
 	w.server = provision(w.t, config)
 	u, _ := url.Parse(setup.base)
