@@ -15,8 +15,6 @@ import (
 )
 
 const (
-	// markPatience is how long the storage may take. Auth0 waits 5 seconds for the answer.
-	markPatience = 4 * time.Second
 	// markRetry is when the sender may try again if the storage failed.
 	markRetry = 5 * time.Second
 	// clockLead is how far clocks may be apart: those of the tenant and of the instances.
@@ -99,9 +97,6 @@ func (h *Handler) takeLogoutToken(ctx context.Context, v *visit, raw string) *lo
 		}
 		return badLogout(reason, "the logout token is not acceptable")
 	}
-	// The tenant may not wait, and what it said holds all the same.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), markPatience)
-	defer cancel()
 	return sender.take(ctx, token)
 }
 
@@ -174,7 +169,7 @@ func (h *Handler) verifyLogoutToken(ctx context.Context, v *visit, raw string) (
 
 // take ends what the token is about.
 func (s logoutSender) take(ctx context.Context, token *tenant.LogoutToken) *logoutRefusal {
-	refused := keepLogout(ctx, s.handler.ledger, token, s.marks(token))
+	refused := s.keep(ctx, token)
 	if refused == nil {
 		s.handler.logger.Info("back-channel logout",
 			zap.Bool("of_child", s.child), zap.Bool("names_session", token.SID != ""), zap.Bool("names_user", token.Subject != ""))
@@ -182,26 +177,14 @@ func (s logoutSender) take(ctx context.Context, token *tenant.LogoutToken) *logo
 	return refused
 }
 
-// marksKeeper is what of a ledger is used here.
-type marksKeeper interface {
-	Revoke(ctx context.Context, marks ...revocation.Mark) error
-	Once(ctx context.Context, tokenID string, until time.Time) (first bool, err error)
-}
-
-// keepLogout writes the marks first: they are the same however often the token is sent, so
-// that after a failure of the storage it can be sent again, and whoever is told that it was
+// keep writes the marks first: they are the same however often the token is sent, so that
+// after a failure of the storage it can be sent again, and whoever is told that it was
 // seen before can rely on them.
-func keepLogout(
-	ctx context.Context, judge marksKeeper, token *tenant.LogoutToken, marks map[marksKeeper][]revocation.Mark,
-) *logoutRefusal {
-	var errs []error
-	for keeper, some := range marks {
-		errs = append(errs, keeper.Revoke(ctx, some...))
-	}
-	if err := errors.Join(errs...); err != nil {
+func (s logoutSender) keep(ctx context.Context, token *tenant.LogoutToken) *logoutRefusal {
+	if err := endAll(ctx, s.marks(token)); err != nil {
 		return unavailableLogout("storage_unavailable", markRetry, err)
 	}
-	first, err := judge.Once(ctx, token.Issuer+" "+token.TokenID, token.UsableUntil.Add(clockLead))
+	first, err := s.handler.ledger.Once(ctx, token.Issuer+" "+token.TokenID, token.UsableUntil.Add(clockLead))
 	switch {
 	case err != nil:
 		return unavailableLogout("storage_unavailable", markRetry, err)
@@ -211,49 +194,46 @@ func keepLogout(
 	return nil
 }
 
+// endAll has each ledger add its marks, side by side: the tenant does not wait for long.
+func endAll(ctx context.Context, marks map[*ledger][]revocation.Mark) error {
+	outcomes := make(chan error, len(marks))
+	for l, some := range marks {
+		go func() { outcomes <- l.end(ctx, causeBackchannel, some...) }()
+	}
+	var errs []error
+	for range marks {
+		errs = append(errs, <-outcomes)
+	}
+	return errors.Join(errs...)
+}
+
 // marks gives what ends the sessions that the token is about, by where it is to be kept.
-func (s logoutSender) marks(token *tenant.LogoutToken) map[marksKeeper][]revocation.Mark {
-	all := everyHandler(s.handler)
-	until := lastUntil(all)
+func (s logoutSender) marks(token *tenant.LogoutToken) map[*ledger][]revocation.Mark {
 	if s.child {
-		return s.marksOfChild(token, all, until)
+		return s.marksOfChild(token)
 	}
 	l := s.handler.ledger
 	switch {
 	case token.SID == "":
-		return map[marksKeeper][]revocation.Mark{l: {revocation.OfSubject(token.Subject, s.endedBy(token), until[l])}}
+		return map[*ledger][]revocation.Mark{l: {revocation.OfSubject(token.Subject, s.endedBy(token), l.until(true))}}
 	case token.Subject == "":
-		return map[marksKeeper][]revocation.Mark{l: {revocation.OfSID(token.SID, until[l])}}
+		return map[*ledger][]revocation.Mark{l: {revocation.OfSID(token.SID, l.until(false))}}
 	}
-	return map[marksKeeper][]revocation.Mark{l: {revocation.OfSIDAndSubject(token.SID, token.Subject, until[l])}}
+	return map[*ledger][]revocation.Mark{l: {revocation.OfSIDAndSubject(token.SID, token.Subject, l.until(false))}}
 }
 
 // endedBy is when the last session of a user began that the token is about: when it came,
 // for the clocks may differ, and not much after it was made, for it may come late, and
 // again.
 func (s logoutSender) endedBy(token *tenant.LogoutToken) time.Time {
-	latest := token.IssuedAt.Add(clockLead)
-	if now := s.handler.now(); now.Before(latest) {
-		latest = now
+	earliest, latest, now := token.IssuedAt, token.IssuedAt.Add(clockLead), s.handler.now()
+	switch {
+	case now.Before(earliest):
+		return earliest
+	case now.Before(latest):
+		return now
 	}
-	return later(latest, token.IssuedAt)
-}
-
-func later(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return b
-	}
-	return a
-}
-
-// lastUntil is when no session can be alive that any of these directives accepts today, by
-// the ledger that they share: each has limits of its own.
-func lastUntil(all []*Handler) map[*ledger]time.Time {
-	last := make(map[*ledger]time.Time)
-	for _, h := range all {
-		last[h.ledger] = later(last[h.ledger], h.marksUntil())
-	}
-	return last
+	return latest
 }
 
 // everyHandler gives the directives of this process, the newest of each configuration, and

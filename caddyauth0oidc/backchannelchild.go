@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
@@ -62,20 +61,20 @@ func (c Connection) federatedStrategies() []string {
 // marksOfChild ends the sessions of the child's user for every directive that has this
 // child's application behind a connection and lets it end sessions: a child knows one
 // address for all of them, and its sessions nobody here. It speaks for no other connection.
-func (s logoutSender) marksOfChild(token *tenant.LogoutToken, all []*Handler, until map[*ledger]time.Time) map[marksKeeper][]revocation.Mark {
-	found := make(map[marksKeeper][]revocation.Mark)
-	for l, ids := range s.usersOfChild(token.Subject, all) {
+func (s logoutSender) marksOfChild(token *tenant.LogoutToken) map[*ledger][]revocation.Mark {
+	found := make(map[*ledger][]revocation.Mark)
+	for l, ids := range s.usersOfChild(token.Subject) {
 		for _, id := range ids {
-			found[l] = append(found[l], revocation.OfSubject(id, s.endedBy(token), until[l]))
+			found[l] = append(found[l], revocation.OfSubject(id, s.endedBy(token), l.until(true)))
 		}
 	}
 	return found
 }
 
 // usersOfChild gives the ids at the master that a user of the child can have.
-func (s logoutSender) usersOfChild(sub string, all []*Handler) map[*ledger][]string {
+func (s logoutSender) usersOfChild(sub string) map[*ledger][]string {
 	ids := make(map[*ledger][]string)
-	for _, h := range all {
+	for _, h := range everyHandler(s.handler) {
 		for _, c := range h.Connections {
 			for _, name := range c.namesBehindChild() {
 				if h.childTenants[name].tenant != s.tenant || c.Child.ClientID != s.application.ClientID {

@@ -23,7 +23,8 @@ const (
 	loadPatience = 3 * time.Second
 	// pollPatience ends a reading that the storage does not answer.
 	pollPatience = 10 * time.Second
-	// endPatience is how long whoever ends a session waits for the storage.
+	// endPatience is how long whoever ends a session waits for the storage. Auth0 waits 5
+	// seconds for the answer to a logout token, for which there are two such waits.
 	endPatience = 2 * time.Second
 	// defaultPatience is after how long without a good reading a ledger without max_stale
 	// is called stale, if two readings are not further apart.
@@ -198,6 +199,16 @@ func (l *ledger) end(ctx context.Context, why cause, marks ...revocation.Mark) e
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endPatience)
 	defer cancel()
 	return l.Revoke(ctx, marks...)
+}
+
+// Once remembers a logout token as revocation.Ledger does, and waits as end does.
+func (l *ledger) Once(ctx context.Context, tokenID string, until time.Time) (first bool, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endPatience)
+	defer cancel()
+	if first, err = l.markBook.Once(ctx, tokenID, until); err != nil {
+		l.report(err, true)
+	}
+	return first, err
 }
 
 // report says in the log when the storage begins to fail, and when it works again.

@@ -132,18 +132,29 @@ type cluster struct {
 
 func newCluster(t *testing.T, options ...worldOption) *cluster {
 	t.Helper()
+	c := newInstances(t, options...)
+	c.shared = new(sharedMarks)
+	for _, l := range c.ledgers {
+		l.markBook = &markClient{Ledger: newMarks(l.time), shared: c.shared}
+		l.pollNow(t)
+	}
+	return c
+}
+
+// newInstances is a site that two instances serve, over one folder of files.
+func newInstances(t *testing.T, options ...worldOption) *cluster {
+	t.Helper()
 	setup := worldSetup{base: "https://app.example.test"}
 	for _, o := range options {
 		o(&setup)
 	}
-	c := &cluster{world: newWorld(t, options...), shared: new(sharedMarks)}
+	c := &cluster{world: newWorld(t, options...)}
 	for i := range c.ledgers {
 		if i > 0 {
 			c.folder += "/." // another storage to Caddy, and the same folder
 			c.load(setup)
 		}
-		c.servers[i], c.ledgers[i] = c.server, shareMarks(c.handler(), c.shared)
-		c.ledgers[i].pollNow(t)
+		c.servers[i], c.ledgers[i] = c.server, c.handler().ledger
 	}
 	if c.ledgers[0] == c.ledgers[1] {
 		t.Fatal("the instances are one")
