@@ -72,7 +72,7 @@ func (n *renewal) write(header http.Header) bool {
 	if h == nil || withdrawn || n.gone() != nil || h.revoked(&n.session) || !n.session.Alive(n.handler.now(), n.handler.limits) {
 		return false
 	}
-	if h.revoked(&n.session) || !h.shared.renewals.claim(&n.session) {
+	if !h.shared.renewals.claim(&n.session) {
 		return false
 	}
 	cookies := make(http.Header)
