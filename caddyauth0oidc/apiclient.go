@@ -2,7 +2,6 @@ package caddyauth0oidc
 
 import (
 	"errors"
-	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 	"net/http"
 	"slices"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/policy"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
 )
 
@@ -58,6 +58,10 @@ func (h *Handler) judgeToken(r *http.Request, token string) (*verifiedToken, *re
 	}
 	if err != nil {
 		f := h.unavailable(err, "")
+		return nil, &f
+	}
+	if h.marksTooOld() {
+		f := h.unjudged("")
 		return nil, &f
 	}
 	if scoped := hasAll(client.Scopes, h.Bearer.Scopes); !scoped || !hasAll(client.Permissions, h.Bearer.Permissions) {

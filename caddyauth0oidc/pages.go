@@ -109,6 +109,7 @@ var tokenMessages = map[string]message{
 	codeOrgMismatch:        {"The access token is of another organization", "The access token is not of the organization that this address is for."},
 	codeForbidden:          {"The access token does not allow this", "The access token is valid, and its claims are not those of somebody who may do this."},
 	codeTenantUnavailable:  {"The access token cannot be verified", "The keys for access tokens cannot be fetched at the moment. Send the same request again in a little while."},
+	codeRevocationUnknown:  {"The access token cannot be judged", "At the moment it cannot be found out whether the access token was revoked. Send the same request again in a little while."},
 }
 
 // message says what happened to whoever caused the refusal.

@@ -22,7 +22,7 @@ type Revocation struct {
 	// and client read together, as often as the shortest says. Default: 5s.
 	Poll caddy.Duration `json:"poll,omitempty"`
 
-	// MaxStale refuses requests with a session with 503 while the last good reading is
+	// MaxStale refuses requests with a session or an access token with 503 while the last good reading is
 	// longer ago than this, or has not been yet; nobody is signed out by it. At least twice
 	// Poll. Default: none, while the storage cannot be read sessions are judged by what is
 	// known.
@@ -117,7 +117,7 @@ func (h *Handler) endedToken(t *verifiedToken) bool {
 	return h.ledger.Revoked(t.id, "", t.Subject, time.Unix(int64(seconds), 0))
 }
 
-// marksTooOld tells whether too little is known of ended sessions to accept one.
+// marksTooOld tells whether too little is known of what was ended to accept a session or token.
 func (h *Handler) marksTooOld() bool {
 	limit := time.Duration(h.Revocation.MaxStale)
 	return limit > 0 && h.now().Sub(h.ledger.lastRead()) > limit
@@ -127,8 +127,11 @@ func (h *Handler) marksTooOld() bool {
 func (h *Handler) refuseUnjudged(w http.ResponseWriter, r *http.Request, v *visit) error {
 	v.withdraw(r)
 	v.speaks = true
-	return h.refuse(w, r, refusal{
-		code: codeRevocationUnknown, status: http.StatusServiceUnavailable, retryAfter: max(time.Duration(h.Revocation.Poll), time.Second),
-		again: h.localReturnTo(r, originalAddress(r)),
-	})
+	return h.refuse(w, r, h.unjudged(h.localReturnTo(r, originalAddress(r))))
+}
+
+func (h *Handler) unjudged(again string) refusal {
+	return refusal{
+		code: codeRevocationUnknown, status: http.StatusServiceUnavailable, retryAfter: max(time.Duration(h.Revocation.Poll), time.Second), again: again,
+	}
 }

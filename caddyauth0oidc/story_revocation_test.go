@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/revocation"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 )
@@ -205,6 +206,58 @@ func TestFAULT_21_MaxStaleStopsSessionsUntilTheStorageIsBack(t *testing.T) {
 	l.pollNow(t)
 	if !w.isSignedIn(b) {
 		t.Error("not accepted again")
+	}
+}
+
+// FAULT-21: nor any access token, which may have been ended with the user's sessions.
+func TestFAULT_21_MaxStaleStopsAccessTokens(t *testing.T) {
+	t.Parallel()
+	w, shared := newAPIWorld(t, withSettings(bearerSetting+"\nrevocation {\nmax_stale 1m\n}")), new(sharedMarks)
+	l := shareMarks(w.handler(), shared)
+	l.pollNow(t)
+	token, _ := w.userToken("openid read:reports")
+	shared.setAway(true)
+	for _, want := range []int{http.StatusOK, http.StatusServiceUnavailable} {
+		response, body := w.call("/x", token)
+		if response.StatusCode != want || want != http.StatusOK && (response.Header.Get("Retry-After") != "5" || !strings.Contains(body, codeRevocationUnknown) || strings.Contains(body, "signed in")) {
+			t.Errorf("%d %v %s, want %d", response.StatusCode, response.Header, body, want)
+		}
+		w.clock.advance(2 * time.Minute)
+		l.pollNow(t)
+	}
+	if response, _ := w.call("/x", "garbage"); response.StatusCode != http.StatusUnauthorized {
+		t.Errorf("no token at all: %d", response.StatusCode)
+	}
+	shared.setAway(false)
+	if l.pollNow(t); w.statusOfToken(token) != http.StatusOK {
+		t.Error("not accepted again")
+	}
+}
+
+// FAULT-21: where requests without a session pass, one with a session that cannot be judged
+// is not taken for nobody's.
+func TestFAULT_21_MaxStaleLetsNoSessionPassAsNobody(t *testing.T) {
+	t.Parallel()
+	w, shared := newWorld(t, withSettings("unauthenticated pass\nrevocation {\nmax_stale 1m\n}")), new(sharedMarks)
+	l := shareMarks(w.handler(), shared)
+	l.pollNow(t)
+	b := w.browser()
+	w.open(b, "/auth/login?return_to=/home")
+	page, err := b.Get(w.base + "/auth/login?return_to=/home")
+	if err == nil {
+		_, err = b.Login(page, w.pair.User.Email, auth0sim.PairPassword)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared.setAway(true)
+	w.clock.advance(2 * time.Minute)
+	l.pollNow(t)
+	if status := w.statusOf(cookieHeader(w, b)); status != http.StatusServiceUnavailable {
+		t.Errorf("with a session: %d", status)
+	}
+	if status := w.statusOf(""); status != http.StatusOK {
+		t.Errorf("without: %d", status)
 	}
 }
 

@@ -281,6 +281,18 @@ func TestCONC_08_CONC_22_StreamsOutliveTheirConfiguration(t *testing.T) {
 	}
 }
 
+// CONC-08: and with all that was its user's.
+func TestCONC_08_StreamsOfAPIClientsEndWithTheUsersSessions(t *testing.T) {
+	t.Parallel()
+	s := newStreaming(t, false, withSettings(bearerSetting))
+	s.pair.Master.AddAPI(auth0sim.API{Identifier: reportsAPI, Scopes: []string{"read:reports"}})
+	token, _ := s.userToken("openid read:reports")
+	socket := s.upgrade("Authorization: Bearer " + token)
+	s.revoke()
+	s.streams().check()
+	isOver(t, socket)
+}
+
 // CONC-08: what is no stream goes on to its end, and costs nothing.
 func TestCONC_08_DownloadsAreNotCut(t *testing.T) {
 	t.Parallel()
