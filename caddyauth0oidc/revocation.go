@@ -1,6 +1,7 @@
 package caddyauth0oidc
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -93,6 +94,15 @@ func (h *Handler) userMarksUntil() time.Time { return h.ledger.until(true) }
 func (h *Handler) endCopies(r *http.Request, s *session.Session) {
 	if s.Alive(h.now(), h.limits) && !h.revoked(s) {
 		_ = h.ledger.end(r.Context(), causeLogout, revocation.OfSession(s.ID, h.marksUntil()))
+	}
+}
+
+// dropEnded removes what a session that was ended from elsewhere has left in the storage,
+// where only who has its cookie knows of it: the marks have no ids. The refresh token is not
+// revoked, as at a logout: nobody can use it, and Auth0 may end those of newer sessions with it.
+func (h *Handler) dropEnded(ctx context.Context, s *session.Session) {
+	if h.revoked(s) && !h.refresher.find(s.ID).over {
+		h.forgetRefreshed(ctx, s.ID)
 	}
 }
 

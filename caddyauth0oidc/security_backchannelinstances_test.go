@@ -84,3 +84,38 @@ func TestCONC_18_CONC_24_LogoutThatOvertakesTheCallbackOfAnotherInstance(t *test
 		})
 	}
 }
+
+// BCL-19: the next request with the cookie of a session that ended so removes what the
+// storage has of its tokens, and no refresh token of it is used again; those of others stay.
+func TestBCL_19_TokensOfAnEndedSessionLeaveTheStorage(t *testing.T) {
+	t.Parallel()
+	w := newRefreshWorld(t)
+	b, sid := w.signedInBrowser(w.pair.User)
+	other, _ := w.signedInBrowser(w.pair.Accented)
+	w.due()
+	w.bearer(b)
+	w.bearer(other)
+	kept := func() int {
+		t.Helper()
+		h := w.handler()
+		names, err := h.refresher.storage.List(t.Context(), h.refresher.folder, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(names)
+	}
+	if n := kept(); n != 2 {
+		t.Fatalf("%d sessions are in the storage", n)
+	}
+	if status := w.sendLogout(w.logoutTokenOf(sid)); status != http.StatusOK {
+		t.Fatalf("%d", status)
+	}
+	w.due()
+	exchanges := w.exchanges()
+	if w.alive(b) || kept() != 1 || exchanges() != 0 {
+		t.Errorf("%d sessions are in the storage after %d exchanges", kept(), exchanges())
+	}
+	if !w.alive(other) || kept() != 1 {
+		t.Error("the other session is gone")
+	}
+}

@@ -214,7 +214,14 @@ func (h *Handler) clean(r *http.Request) {
 // connection, a strength and a source that this directive accepts. Anything else is no
 // session.
 func (h *Handler) readSession(r *http.Request, v *visit, s *session.Session) bool {
-	return h.keys.Load().ReadSession(s, v.cookies, h.cookiesOf(h.originOf(r)).Session.Name) && h.acceptsSession(r, s)
+	if !h.keys.Load().ReadSession(s, v.cookies, h.cookiesOf(h.originOf(r)).Session.Name) {
+		return false
+	}
+	accepted := h.acceptsSession(r, s)
+	if !accepted && h.refresher != nil {
+		h.dropEnded(r.Context(), s)
+	}
+	return accepted
 }
 
 // acceptsSession judges a session that was read.
