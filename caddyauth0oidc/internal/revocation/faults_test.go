@@ -255,3 +255,54 @@ func TestFAULT_20_MarksWaitForRandomness(t *testing.T) {
 		t.Errorf("%+v, %q", l.Status(), store.keys(""))
 	}
 }
+
+// deaf is a storage that says of every key that it is not there while it cannot be reached,
+// as that of Redis does; only a folder tells.
+func deaf(_ context.Context, operation, _ string) error {
+	if operation == "load" {
+		return fs.ErrNotExist
+	}
+	return errDown
+}
+
+// Before there is the first mark, too, an instance notices that it reads nothing.
+func TestFAULT_21_AStorageThatSaysNothingIsThereIsNotWellRead(t *testing.T) {
+	t.Parallel()
+	for name, marks := range map[string]int{"no marks": 0, "marks": 3} {
+		store, clock := newMemory(), newClock()
+		a, b := newInstance(store, clock.now), newInstance(store, clock.now)
+		if marks > 0 {
+			revoke(t, a, marksOf(0, marks, clock.now().Add(time.Hour))...)
+		}
+		poll(t, b)
+		polled := b.Status().Polled
+		store.fail(deaf)
+		clock.pass(time.Minute)
+		if err := b.Poll(t.Context()); !errors.Is(err, errDown) || !b.Status().Polled.Equal(polled) {
+			t.Errorf("%s: %v, %+v", name, err, b.Status())
+		}
+	}
+}
+
+// A head that was listed and cannot be loaded is looked for again at the next poll, though
+// the bell does not ring another time.
+func TestFAULT_21_AHeadThatGoesAwayWhileItIsReadIsReadLater(t *testing.T) {
+	t.Parallel()
+	store, clock := newMemory(), newClock()
+	a, b := newInstance(store, clock.now), newInstance(store, clock.now)
+	revoke(t, a, marksOf(0, 3, clock.now().Add(time.Hour))...)
+	store.fail(func(_ context.Context, operation, key string) error {
+		if operation == "load" && strings.HasPrefix(key, headsFolder) {
+			return fs.ErrNotExist
+		}
+		return nil
+	})
+	if err := b.Poll(t.Context()); !errors.Is(err, ErrDamaged) {
+		t.Errorf("it is not said that a log could not be read: %v", err)
+	}
+	store.fail(nil)
+	poll(t, b)
+	if n := unknown(b, 0, 3); n != 0 {
+		t.Errorf("%d marks are not known", n)
+	}
+}

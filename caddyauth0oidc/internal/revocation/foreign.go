@@ -16,8 +16,8 @@ func (l *Ledger) readLog(ctx context.Context, name string) error {
 	value, err := l.load(ctx, headName(name))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if f == nil || f.until < l.config.Now().Unix() {
-			return nil // about to be there for the first time, or deleted in the meantime
+		if f != nil && f.until < l.config.Now().Unix() {
+			return nil // deleted in the meantime
 		}
 		delete(l.reader.logs, name)
 		return fmt.Errorf("%w: %s is lost", ErrDamaged, headName(name))

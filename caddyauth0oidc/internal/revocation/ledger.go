@@ -104,7 +104,8 @@ func (l *Ledger) begin(now time.Time) {
 // Poll reads what other instances have written since the last one, and writes what could
 // not be written before. With an error, what was known stays known. It costs one reading
 // of a few bytes if nothing was written, else some more for each instance and each new
-// mark, and nothing for all others. Seldom it also deletes what does not count any more.
+// mark, and nothing for all others; before the first mark of all, a listing. Seldom it also
+// deletes what does not count any more.
 //
 // An error that is ErrDamaged says that all but some logs were read; with every other one
 // it may be that nothing was. It is returned until what is damaged is past or written

@@ -42,7 +42,8 @@ func (l *Ledger) read(ctx context.Context) error {
 	}
 	r := &l.reader
 	r.idle++
-	if r.began && r.complete && r.idle < lookEvery && bytes.Equal(bell, r.bell) {
+	// That there is no bell is no proof that the storage was read: some say so of any key while they are down.
+	if r.began && r.complete && r.idle < lookEvery && bell != nil && bytes.Equal(bell, r.bell) {
 		l.wasRead()
 		return nil
 	}
@@ -97,12 +98,12 @@ func (l *Ledger) ownName() string {
 
 // listHeads gives the names of the logs. A file storage gives fs.ErrNotExist for a folder
 // in which a file went away meanwhile, as the temporary ones do that it writes first; so
-// that error says that there are none only if there is no bell.
+// that error says that there are none only if there is no bell; then the next poll looks again.
 func (l *Ledger) listHeads(ctx context.Context, silent bool) (names []string, err error) {
 	var keys []string
 	for range listTries {
 		keys, err = l.config.Store.List(ctx, path.Join(l.config.Path, headsFolder), false)
-		if !errors.Is(err, fs.ErrNotExist) {
+		if silent || !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
 	}
