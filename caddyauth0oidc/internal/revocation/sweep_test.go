@@ -1,6 +1,7 @@
 package revocation
 
 import (
+	"context"
 	"testing"
 	"time"
 )
@@ -115,5 +116,53 @@ func TestSweepingIsSeldomThoughItFails(t *testing.T) {
 	poll(t, b)
 	if operations, _ := store.spent(); operations != 1 {
 		t.Errorf("%d operations", operations)
+	}
+}
+
+// Well before others may delete a log, by their clocks, its instance writes to another one;
+// and not before all of it is past.
+func TestAnInstanceLeavesALogBeforeOthersMayDeleteIt(t *testing.T) {
+	t.Parallel()
+	store, clock := newMemory(), newClock()
+	a := newInstance(store, clock.now)
+	revoke(t, a, marksOf(0, 10, clock.now().Add(time.Hour))...)
+	for _, step := range []struct {
+		pass time.Duration
+		logs int
+	}{{time.Minute, 1}, {time.Hour - 2*time.Minute, 1}, {clockMargin/2 + 2*time.Minute, 2}} {
+		clock.pass(step.pass)
+		until := clock.now().Add(-time.Second) // counts up to the end of its hour, and makes the log no longer
+		if step.logs > 1 {
+			until = clock.now().Add(time.Hour)
+		}
+		revoke(t, a, marksOf(100*int(step.pass/time.Minute), 100*int(step.pass/time.Minute)+10, until)...)
+		if n := len(store.keys(headsFolder)); n != step.logs {
+			t.Errorf("%d logs after %s more, want %d", n, step.pass, step.logs)
+		}
+	}
+}
+
+// A segment of marks that are past stays for as long as the head that is stored tells of it.
+func TestSegmentsOfTheStoredHeadAreNotDeleted(t *testing.T) {
+	t.Parallel()
+	store, clock := newMemory(), newClock()
+	a := newInstance(store, clock.now)
+	revoke(t, a, marksOf(0, 3*segmentRecords, clock.now().Add(time.Hour))...)
+	revoke(t, a, marksOf(9000, 9010, clock.now().Add(100*time.Hour))...)
+	store.fail(func(_ context.Context, operation, _ string) error {
+		if operation == "store" {
+			return errDown
+		}
+		return nil
+	})
+	for range 5 {
+		clock.pass(time.Hour)
+		_ = a.Poll(t.Context()) // the head cannot be replaced
+	}
+	store.fail(nil)
+	late := newInstance(store, clock.now)
+	poll(t, late)
+	if n := unknown(late, 9000, 9010); n != 0 {
+		t.Errorf("%d marks are not known", n)
 	}
 }
