@@ -229,5 +229,6 @@ func (f *freshness) adopt(v *visit, state *session.Refreshed) {
 	}
 }
 
-// newer compares tokens of one session: what was issued later ends later.
-func newer(a, b *session.Tokens) bool { return a.Expiry.After(b.Expiry) }
+// newer compares tokens of one session. Their ends would not tell: what was issued later
+// ends before the rest where the tenant's settings or the clocks of instances differ.
+func newer(a, b *session.Tokens) bool { return a.Refreshes > b.Refreshes }

@@ -19,7 +19,7 @@ import (
 func (h *Handler) refreshed(ctx context.Context, from *session.Refreshed, got *tenant.Tokens) (*session.Refreshed, error) {
 	next := &session.Refreshed{Session: *from.Session.Renewed(h.now()), Tokens: from.Tokens, Rotates: session.NotRotating}
 	t := &next.Tokens
-	t.Access, t.Expiry = string(got.AccessToken), h.endOf(got)
+	t.Access, t.Expiry, t.Refreshes = string(got.AccessToken), h.endOf(got), t.Refreshes+1
 	if issued := string(got.RefreshToken); issued != "" && issued != t.Refresh {
 		t.Refresh, next.Rotates = issued, session.Rotating
 	}

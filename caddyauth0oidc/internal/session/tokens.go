@@ -2,8 +2,10 @@ package session
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 	"time"
@@ -26,6 +28,7 @@ type Tokens struct {
 
 	ChildExpiry     time.Time // when Child ends, zero when not known
 	ChildConnection string    // that Child came through
+	Refreshes       uint32    // since the login; of two states of a session, the one with more is the newer
 }
 
 func (t *Tokens) texts() [4]textField {
@@ -41,12 +44,16 @@ func (t *Tokens) pack() []byte {
 	for _, text := range t.texts() {
 		b = appendToken(b, *text.value)
 	}
-	// Payloads that end before either of the next two are of the same version.
-	if t.ChildExpiry.Unix() > 0 || t.ChildConnection != "" {
+	// Payloads that end before any of the next three are of the same version.
+	connection := t.ChildConnection != "" || t.Refreshes > 0
+	if t.ChildExpiry.Unix() > 0 || connection {
 		b = appendTime(b, t.ChildExpiry)
 	}
-	if t.ChildConnection != "" {
+	if connection {
 		b = appendText(b, t.ChildConnection)
+	}
+	if t.Refreshes > 0 {
+		b = binary.AppendUvarint(b, uint64(t.Refreshes))
 	}
 	return b
 }
@@ -59,17 +66,22 @@ func (t *Tokens) unpack(b []byte) error {
 	for _, text := range t.texts() {
 		*text.value = f.token()
 	}
-	t.ChildExpiry, t.ChildConnection = time.Time{}, ""
+	t.ChildExpiry, t.ChildConnection, t.Refreshes = time.Time{}, "", 0
+	empty := false
 	if f.more() {
 		t.ChildExpiry = f.time()
-		empty := t.ChildExpiry.IsZero()
-		if f.more() {
-			t.ChildConnection = f.string()
-			empty = t.ChildConnection == ""
-		}
-		if empty { // which has a shorter spelling
-			f.fail()
-		}
+		empty = t.ChildExpiry.IsZero()
+	}
+	if f.more() {
+		t.ChildConnection = f.string()
+		empty = t.ChildConnection == ""
+	}
+	if f.more() {
+		t.Refreshes = uint32(f.atMost(math.MaxUint32))
+		empty = t.Refreshes == 0
+	}
+	if empty { // which has a shorter spelling
+		f.fail()
 	}
 	return f.end()
 }

@@ -260,6 +260,29 @@ func TestTokensWithoutTheChildsConnectionAreReadAsBefore(t *testing.T) {
 	}
 }
 
+// Tokens that were never refreshed say nothing of it, and are of the same version.
+func TestTokensSayHowOftenTheyWereRefreshed(t *testing.T) {
+	t.Parallel()
+	s := typicalSession(t)
+	for _, before := range []Tokens{{}, {ChildExpiry: testNow}, {ChildConnection: "acme-child"}} {
+		before.Session = s.ID
+		want := before
+		want.Refreshes = 3
+		read := want // a candidate before this one may have left something
+		if err := read.unpack(before.pack()); err != nil || read.Refreshes != 0 {
+			t.Errorf("read %+v, %v", read, err)
+		}
+		if err := read.unpack(want.pack()); err != nil || read.Refreshes != 3 || read.ChildConnection != want.ChildConnection {
+			t.Errorf("read %+v, %v", read, err)
+		}
+		packed := want.pack()
+		packed[len(packed)-1] = 0
+		if err := read.unpack(packed); err == nil {
+			t.Error("a longer spelling was accepted")
+		}
+	}
+}
+
 func TestTokensThatComeAgainAreOpenedTwiceAtMost(t *testing.T) {
 	t.Parallel()
 	k, c := newTestKeyring(t), newTestCookies(t).Session
