@@ -209,7 +209,7 @@ func (h *Handler) refreshIfDue(r *http.Request, v *visit, f *freshness) (over bo
 		return true, nil
 	}
 	return false, &refusal{
-		code: codeTenantUnavailable, status: http.StatusServiceUnavailable, cause: errNotRefreshed, again: originalAddress(r),
+		code: codeTenantUnavailable, status: http.StatusServiceUnavailable, cause: errNotRefreshed, again: h.localReturnTo(r, originalAddress(r)),
 		retryAfter: max(known.retry.Sub(h.now()), time.Second),
 	}
 }

@@ -262,3 +262,15 @@ func TestNothingIsRefreshedWithoutTheStorage(t *testing.T) {
 		t.Errorf("afterwards: %d refreshes", calls())
 	}
 }
+
+// CVE-SDK-04: the page of an outage leads to no other host, whatever the address looks like.
+func TestCVE_SDK_04_PageOfAnOutageStaysHere(t *testing.T) {
+	t.Parallel()
+	w, b := signedInToRefresh(t)
+	w.answerTokens(answerStatus(http.StatusInternalServerError, ""))
+	w.clock.advance(accessLife + time.Second)
+	response, body := w.send(b, "GET", "//evil.example/x", map[string]string{"Accept": "text/html"})
+	if response.StatusCode != http.StatusServiceUnavailable || strings.Contains(body, "evil.example") {
+		t.Errorf("%d\n%s", response.StatusCode, body)
+	}
+}
