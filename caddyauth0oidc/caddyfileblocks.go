@@ -2,6 +2,7 @@ package caddyauth0oidc
 
 import (
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -154,12 +155,17 @@ func parseFields(d *caddyfile.Dispenser, known fields) error {
 }
 
 func duration(d *caddyfile.Dispenser, target *caddy.Duration) error {
+	return durationFrom(1, d, target)
+}
+
+// durationFrom takes no shorter one than the least.
+func durationFrom(least time.Duration, d *caddyfile.Dispenser, target *caddy.Duration) error {
 	var written string
 	if err := oneArg(d, &written, checkNotEmpty); err != nil {
 		return err
 	}
 	parsed, err := caddy.ParseDuration(written)
-	if err != nil || parsed <= 0 {
+	if err != nil || parsed < least {
 		return d.Errf("'%s' is not a possible duration; write it like 30m, 24h or 7d", written)
 	}
 	*target = caddy.Duration(parsed)

@@ -57,7 +57,7 @@ func (h *Handler) parseRefresh(d *caddyfile.Dispenser) error {
 	set := new(Refresh)
 	err := parseFields(d, fields{
 		"before": func() error { return duration(d, &set.Before) },
-		"leeway": func() error { return duration(d, &set.Leeway) },
+		"leeway": func() error { return durationFrom(0, d, &set.Leeway) },
 	})
 	if err != nil {
 		return err
