@@ -43,14 +43,12 @@ func (h *Handler) refreshed(ctx context.Context, from *session.Refreshed, got *t
 	return next, h.renewProfile(ctx, next, token, got)
 }
 
-// continueBy takes over what the token says of the login that the session did not know.
-// No limit moves further away.
+// continueBy takes over what the token says of the login that the session did not know. No
+// limit moves further away: a session that does not say when the user proved who they are
+// has reached every max_age, and does not learn it by a refresh.
 func continueBy(s *session.Session, token *tenant.IDToken) {
 	if s.SID == "" {
 		s.SID = token.SID
-	}
-	if s.AuthTime.IsZero() {
-		s.AuthTime = token.AuthTime
 	}
 	if end := token.SessionExpiry; !end.IsZero() && (s.Ceiling.IsZero() || end.Before(s.Ceiling)) {
 		s.Ceiling = end
@@ -79,11 +77,12 @@ func (h *Handler) renewProfile(ctx context.Context, next *session.Refreshed, tok
 	return nil
 }
 
-// keepStrength keeps what the login has shown of the user's factors: a refresh asks for
-// none, and its ID token says nothing of them.
+// keepStrength keeps what the login has shown of the user's factors, and no more: a refresh
+// asks for none, whatever its ID token says of them.
 func keepStrength(token *tenant.IDToken, old *profile.Profile) {
 	for _, name := range []string{"acr", "amr"} {
-		if value, ok := old.Claim(name); ok && token.Claims[name] == nil {
+		delete(token.Claims, name)
+		if value, ok := old.Claim(name); ok {
 			token.Claims[name] = value
 		}
 	}
