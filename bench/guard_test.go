@@ -69,6 +69,7 @@ var limits = map[string]cost{
 	"handler with a connection of the request":                           {9, 3048},
 	"handler with user ids shown as another connection's":                {7, 2917},
 	"handler with the child's token":                                     {5, 1236},
+	"handler with an access token that is not due":                       {10, 2727},
 	"handler with an assertion":                                          {3, 1087},
 	"handler with a bearer token seen before":                            {7, 3518},
 	"handler with two lines of custom claims, another session each time": {39, 6410},

@@ -33,6 +33,7 @@ func handlerOperations() []operation {
 		{name: "handler with a connection of the request", prepare: serving(connecting(Connection+"{http.request.uri.query.none} {\n\t\tallow "+Connection+"\n\t}"), one(smallCookie)), floor: noopHandler},
 		{name: "handler with user ids shown as another connection's", prepare: serving(connecting(Connection+" {\n\t\tstrategy auth0-oidc\n\t\tuser_id_as oidc\n\t}"), one(smallCookie)), floor: noopHandler},
 		{name: "handler with the child's token", prepare: serving(passingChildToken(4), one(cookieWithTokens)), floor: noopHandler},
+		{name: "handler with an access token that is not due", prepare: serving(refreshing(4), one(cookieToRefresh)), floor: noopHandler},
 		{name: "handler with a line of two placeholders", prepare: serving(directive([]Header{{"X-Tenant", "{http.request.host}/{http.auth.user.connection}"}}, nil), one(smallCookie)), floor: noopHandler},
 		{name: "handler with two lines of custom claims", prepare: serving(directive(customHeaders, nil), one(customCookie)), floor: noopHandler},
 		{name: "handler with two lines of custom claims, another session each time", prepare: serving(directive(customHeaders, nil), manyCustomCookies), floor: noopHandler},
@@ -58,6 +59,21 @@ func asserting(n int) string {
 func passingChildToken(n int) string {
 	return strings.TrimSuffix(Directive(n), "}\n") + "\tprofile management\n\tmanagement {\n\t\tclient_id bench\n\t\tclient_secret bench\n" +
 		"\t\tidp_token {\n\t\t\tupstream header\n\t\t}\n\t}\n}\n"
+}
+
+// refreshing is Directive with an access token that is kept fresh and shown.
+func refreshing(n int) string {
+	return strings.TrimSuffix(Directive(n), "\t}\n}\n") + "\t\tAuthorization \"Bearer {http.auth.user.access_token}\"\n\t}\n\trefresh on\n}\n"
+}
+
+// cookieToRefresh is the session's cookie beside that of tokens which are good for hours.
+func cookieToRefresh(tb testing.TB) string {
+	tb.Helper()
+	all, err := newMint(tb).CookiesWithTokens(1)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return ApplicationCookie + "; " + all[0]
 }
 
 // childToken has the size of an ID token with a profile.
