@@ -397,7 +397,17 @@ func (h *Handler) Cleanup() error {
 	if h.rotation != nil {
 		errs = append(errs, h.rotation.watcher.leave(h.rotation))
 	}
-	errs = append(errs, h.releaseRefresher(), h.asserter.close(), h.releaseManagement(), h.releaseChildren(), h.ledger.leave(h))
+	if h.refreshes() { // for as long as a tenant takes that hangs; a reload does not wait for that
+		go h.releaseLater()
+		return errors.Join(errs...)
+	}
+	return errors.Join(append(errs, h.release())...)
+}
+
+// release gives back what handlers share.
+func (h *Handler) release() error {
+	errs := []error{h.releaseRefresher()}
+	errs = append(errs, h.asserter.close(), h.releaseManagement(), h.releaseChildren(), h.ledger.leave(h))
 	h.application.Certificate.Close()
 	if h.shared != nil {
 		errs = append(errs, h.shared.release(h))

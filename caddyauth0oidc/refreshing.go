@@ -48,7 +48,7 @@ func (h *Handler) awaitRefresh(ctx context.Context, from *session.Refreshed, goo
 
 func (n *refreshing) run() refreshState {
 	h, f, id := n.handler, n.handler.refresher, n.base.Session.ID
-	if known := f.find(id); known.over || n.isDone(known.state) {
+	if known := f.find(id); known.over || n.isDone(known.state) || h.now().Before(known.retry) { // since the request looked
 		return known
 	}
 	done, ok := f.turn(n.ctx)
@@ -169,6 +169,11 @@ func (n *refreshing) failed(err error) refreshState {
 	case ok && isOfApplication(refused):
 		n.takeBack()
 		return n.later(err, refreshPause)
+	case ok && isOfGrant(refused):
+		n.takeBack()
+		return n.lost(err)
+	case ok && isOfNobody(refused):
+		return n.lost(err)
 	case ok:
 		if other, err := n.handler.refresher.load(n.ctx, n.handler.keys.Load(), n.base.Session.ID); err == nil && n.isDone(other) {
 			return refreshState{state: other} // somebody had the lock, too
@@ -185,10 +190,24 @@ func (n *refreshing) failed(err error) refreshState {
 // at: secret, grant or request are wrong. Auth0 calls a wrong secret access_denied, with 401.
 func isOfApplication(refused *tenant.RefusedError) bool {
 	switch refused.Code {
-	case "invalid_client", "unauthorized_client", "invalid_request", "unsupported_grant_type":
+	case "invalid_client", "invalid_request":
 		return true
+	case "access_denied", "unauthorized", "unrecognized":
+		return refused.Status == http.StatusUnauthorized
 	}
-	return refused.Code == "access_denied" && refused.Status == http.StatusUnauthorized
+	return false
+}
+
+// isOfGrant tells of refusals that every refresh gets and no login: the application may not
+// refresh any more. To wait for that to change would shut out who could sign in.
+func isOfGrant(refused *tenant.RefusedError) bool {
+	return refused.Code == "unauthorized_client" || refused.Code == "unsupported_grant_type"
+}
+
+// isOfNobody tells of answers that say nothing of the user or the token, such as those of a
+// firewall before the tenant.
+func isOfNobody(refused *tenant.RefusedError) bool {
+	return refused.Code == "unrecognized" || refused.Code == "server_error" || refused.Code == "temporarily_unavailable"
 }
 
 // takeBack says that the refresh token was not used after all.
@@ -198,6 +217,10 @@ func (n *refreshing) takeBack() {
 	}
 	ctx, cancel := aside(n.ctx)
 	defer cancel()
+	left, err := n.handler.refresher.load(ctx, n.handler.keys.Load(), n.base.Session.ID)
+	if err != nil || left == nil || newer(&left.Tokens, &n.base.Tokens) { // the session was ended, or somebody else had the lock, too
+		return
+	}
 	before := *n.base
 	before.Begun = time.Time{}
 	if n.stored != nil && !newer(&before.Tokens, &n.stored.Tokens) {
@@ -220,7 +243,11 @@ func (n *refreshing) later(err error, least time.Duration) refreshState {
 	failures := min(known.failures+1, 6)
 	pause := max(least, min(time.Second<<(failures-1), maxRefreshPause))
 	pause = interval{pause, pause/4 + 1}.pause(h.random)
-	h.logger.Warn("a session cannot be refreshed now", zap.Error(err), zap.Duration("again_after", pause))
+	level := zap.DebugLevel
+	if h.refresher.complains(h.now()) {
+		level = zap.WarnLevel
+	}
+	h.logger.Log(level, "a session cannot be refreshed now", zap.Error(err), zap.Duration("again_after", pause))
 	return refreshState{retry: h.now().Add(pause), failures: failures}
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 )
@@ -38,6 +39,10 @@ const (
 	maxWaiting   = 256
 	turnPatience = 5 * time.Second
 
+	// complaintEvery bounds what the log says of sessions that cannot be refreshed: in an
+	// outage that is all of them.
+	complaintEvery = 10 * time.Second
+
 	// maxRecent bounds one generation of what is remembered, about 10 kB an entry.
 	maxRecent = 1000
 )
@@ -53,6 +58,7 @@ type refresher struct {
 	turns       chan struct{} // of refreshes
 	waiting     atomic.Int32
 	swept       atomic.Int64 // counts the states that were looked at
+	complained  atomic.Int64 // when the log was last told of a failure, in Unix nanoseconds
 	cancel      context.CancelFunc
 
 	mu               sync.RWMutex
@@ -72,6 +78,7 @@ type refreshState struct {
 // flight is a refresh that is under way.
 type flight struct {
 	done   chan struct{}
+	slow   context.Context // over after refreshPatience
 	result refreshState
 }
 
@@ -109,13 +116,44 @@ func (h *Handler) prepareRefresh() (err error) {
 	return err
 }
 
-// releaseRefresher waits for the refreshes that the handler leads: what they have got
-// would be lost.
+// cleanupPatience is how long the end of a configuration waits for its refreshes.
+const cleanupPatience = time.Second
+
+// refreshes tells whether the handler leads refreshes that take long. Their results would be
+// lost if what they use was given back, or if Caddy ended, which waits for them therefore.
+func (h *Handler) refreshes() bool {
+	if h.refresher == nil {
+		return false
+	}
+	done := make(chan struct{})
+	go func() {
+		h.leading.Wait()
+		close(done)
+	}()
+	if caddy.Exiting() {
+		<-done
+		return false
+	}
+	select {
+	case <-done:
+		return false
+	case <-time.After(cleanupPatience):
+		return true
+	}
+}
+
+// releaseLater gives back what is shared when the last refresh is done.
+func (h *Handler) releaseLater() {
+	h.leading.Wait()
+	if err := h.release(); err != nil { // the configuration's own log is closed
+		caddy.Log().Error("giving back what an earlier configuration had", zap.Error(err))
+	}
+}
+
 func (h *Handler) releaseRefresher() error {
 	if h.refresher == nil {
 		return nil
 	}
-	h.leading.Wait()
 	_, err := refreshers.Delete(h.refresher.key)
 	return err
 }
@@ -144,14 +182,22 @@ func (f *refresher) known(id [16]byte) refreshState {
 func (f *refresher) remember(id [16]byte, got refreshState) refreshState {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if before := f.known(id); got.state == nil {
+	before := f.known(id)
+	if got.state == nil {
 		got.state = before.state
 	}
+	got.over = got.over || before.over // a session that was ended during its refresh stays so
 	if len(f.recent) >= maxRecent {
 		f.previous, f.recent = f.recent, make(map[[16]byte]refreshState)
 	}
 	f.recent[id] = got
 	return got
+}
+
+// complains tells whether a failure is one for the log, which gets one at a time.
+func (f *refresher) complains(now time.Time) bool {
+	last := f.complained.Load()
+	return now.Sub(time.Unix(0, last)) >= complaintEvery && f.complained.CompareAndSwap(last, now.UnixNano())
 }
 
 // join gives what the refresh of the session that is under way comes to; without one it
@@ -162,11 +208,13 @@ func (f *refresher) join(id [16]byte, leading *sync.WaitGroup, refresh func(cont
 	if under := f.flights[id]; under != nil {
 		return under
 	}
-	under := &flight{done: make(chan struct{})}
+	slow, over := context.WithTimeout(context.Background(), refreshPatience)
+	under := &flight{done: make(chan struct{}), slow: slow}
 	f.flights[id] = under
 	leading.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), refreshTimeout)
 		defer cancel()
+		defer over()
 		under.result = f.remember(id, refresh(ctx))
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -176,21 +224,22 @@ func (f *refresher) join(id [16]byte, leading *sync.WaitGroup, refresh func(cont
 	return under
 }
 
-// wait gives the flight's result. While the access token is still good, a request need not
-// wait for long.
+// wait gives the flight's result. While the access token is still good, no request waits for
+// a flight that takes long.
 func (u *flight) wait(ctx context.Context, impatient bool) (refreshState, bool) {
-	patience := refreshTimeout
+	var slow <-chan struct{}
 	if impatient {
-		patience = refreshPatience
+		slow = u.slow.Done()
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
 	defer cancel()
 	select {
 	case <-u.done:
 		return u.result, true
+	case <-slow:
 	case <-ctx.Done():
-		return refreshState{}, false
 	}
+	return refreshState{}, false
 }
 
 // turn waits for one of the few refreshes that may be done at a time.

@@ -111,7 +111,8 @@ func (h *Handler) logRefusal(f refusal) {
 	level := zap.InfoLevel
 	switch {
 	case f.code == codeLoginRequired || f.code == codeStepUpRequired || f.code == codeSignedOut || f.code == codeMethodNotAllowed,
-		f.code == codeRevocationUnknown: // the ledger says when that begins and ends
+		f.code == codeRevocationUnknown,     // the ledger says when that begins and ends
+		errors.Is(f.cause, errNotRefreshed): // the refresh has said why
 		level = zap.DebugLevel
 	case errors.Is(f.cause, context.Canceled): // the client is gone
 		level = zap.DebugLevel

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 )
 
 // statusFor gives the status for a request that is no navigation.
@@ -272,5 +273,71 @@ func TestCVE_SDK_04_PageOfAnOutageStaysHere(t *testing.T) {
 	response, body := w.send(b, "GET", "//evil.example/x", map[string]string{"Accept": "text/html"})
 	if response.StatusCode != http.StatusServiceUnavailable || strings.Contains(body, "evil.example") {
 		t.Errorf("%d\n%s", response.StatusCode, body)
+	}
+}
+
+// FAULT-02: an answer of which nobody knows what became of the refresh token is not asked for
+// twice, and one that says nothing of the user signs nobody out before the token's end.
+func TestFAULT_02_AnswersThatSayNothingOfTheUser(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		answer func(http.ResponseWriter, *http.Request) bool
+		again  int // calls after the end
+		after  int
+	}{
+		"500":                     {answerStatus(http.StatusInternalServerError, ""), 0, http.StatusUnauthorized},
+		"a connection that ends":  {func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) }, 0, http.StatusUnauthorized},
+		"a firewall's 403":        {answerStatus(http.StatusForbidden, "<html>blocked</html>"), 0, http.StatusUnauthorized},
+		"a 404":                   {answerStatus(http.StatusNotFound, "not here"), 0, http.StatusUnauthorized},
+		"a 401 without a code":    {answerStatus(http.StatusUnauthorized, ""), 1, http.StatusServiceUnavailable},
+		"no grant Refresh Token":  {answerStatus(http.StatusForbidden, `{"error":"unauthorized_client"}`), 1, http.StatusUnauthorized},
+		"a grant that is unknown": {answerStatus(http.StatusForbidden, `{"error":"unsupported_grant_type"}`), 1, http.StatusUnauthorized},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, b := signedInToRefresh(t)
+			w.answerTokens(tc.answer)
+			w.due()
+			calls := w.exchanges()
+			for range 3 {
+				if status := w.statusFor(b); status != http.StatusOK {
+					t.Errorf("before the end: %d", status)
+				}
+			}
+			if calls() != 1 {
+				t.Errorf("%d calls before the end", calls())
+			}
+			w.clock.advance(time.Minute)
+			if status := w.statusFor(b); status != tc.after || calls() != 1+tc.again {
+				t.Errorf("after it: %d, want %d, %d calls", status, tc.after, calls())
+			}
+		})
+	}
+}
+
+// The log gets a line at a time in an outage, and requests that have just failed do not make
+// another call.
+func TestFAULT_02_OutageIsNotMadeWorse(t *testing.T) {
+	t.Parallel()
+	w, b := signedInToRefresh(t)
+	h, now := w.handler(), w.clock.Now()
+	f, tokens := h.refresher, w.tokensOf(b)
+	for _, tc := range []struct {
+		after time.Duration
+		want  bool
+	}{{0, true}, {time.Second, false}, {complaintEvery, true}, {complaintEvery, false}} {
+		if f.complains(now.Add(tc.after)) != tc.want {
+			t.Errorf("after %s: %v", tc.after, !tc.want)
+		}
+	}
+	calls := w.exchanges()
+	from := &session.Refreshed{Session: session.Session{ID: tokens.Session}, Tokens: *tokens}
+	f.remember(tokens.Session, refreshState{retry: now.Add(time.Minute), failures: 2})
+	if got := h.awaitRefresh(t.Context(), from, true); got.failures != 2 || calls() != 0 {
+		t.Errorf("%+v, %d calls", got, calls())
+	}
+	f.remember(tokens.Session, refreshState{over: true})
+	if got := f.remember(tokens.Session, refreshState{state: from}); !got.over {
+		t.Error("a session that was ended came back")
 	}
 }

@@ -2,11 +2,16 @@ package caddyauth0oidc
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
+
+	"github.com/caddyserver/certmagic"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/revocation"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
@@ -231,5 +236,79 @@ func TestDamagedStateRefreshesNothing(t *testing.T) {
 	w.clock.advance(time.Minute)
 	if status := w.statusFor(b); status != http.StatusUnauthorized || calls() != 0 {
 		t.Errorf("after it: %d, %d refreshes", status, calls())
+	}
+}
+
+// The end of a configuration does not wait for a tenant that hangs.
+func TestRefreshThatHangsHoldsNoReloadUp(t *testing.T) {
+	t.Parallel()
+	w, b := signedInToRefresh(t)
+	h := w.handler()
+	w.due()
+	w.during(b, func() {
+		if !h.refreshes() {
+			t.Error("a refresh that is under way is not waited for")
+		}
+	})
+	if h.refreshes() {
+		t.Error("one that is done is waited for")
+	}
+}
+
+// The state of another session, in the place of this one's, is not used.
+func TestStateOfAnotherSessionIsNotUsed(t *testing.T) {
+	t.Parallel()
+	w, b := signedInToRefresh(t)
+	w.due()
+	w.bearer(b)
+	h, id := w.handler(), w.tokensOf(b).Session
+	other := id
+	other[0]++
+	content, err := h.refresher.storage.Load(t.Context(), h.refresher.file(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.refresher.storage.Store(t.Context(), h.refresher.file(other), content); err != nil {
+		t.Fatal(err)
+	}
+	if state, err := h.refresher.load(t.Context(), h.keys.Load(), other); !errors.Is(err, errUnreadable) || state != nil {
+		t.Errorf("%v, %v", state != nil, err)
+	}
+}
+
+// crowded is a storage with more old states than one sweep looks at.
+type crowded struct {
+	certmagic.Storage
+	swept map[string]bool
+}
+
+func (crowded) List(context.Context, string, bool) (names []string, err error) {
+	for i := range 3 * maxSwept {
+		names = append(names, strconv.Itoa(i))
+	}
+	return names, nil
+}
+
+func (crowded) Stat(context.Context, string) (certmagic.KeyInfo, error) {
+	return certmagic.KeyInfo{IsTerminal: true, Modified: time.Unix(1, 0)}, nil
+}
+
+func (c crowded) Delete(_ context.Context, name string) error {
+	c.swept[name] = true
+	return nil
+}
+
+// The same states do not keep the sweep from all others.
+func TestEveryStateHasItsTurnToBeSwept(t *testing.T) {
+	t.Parallel()
+	c := crowded{swept: make(map[string]bool)}
+	f := &refresher{storage: c}
+	for range 8 {
+		if err := f.sweep(t.Context(), time.Now(), rand.Reader); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(c.swept) <= maxSwept {
+		t.Errorf("%d states were looked at", len(c.swept))
 	}
 }
