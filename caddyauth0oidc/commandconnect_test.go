@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/management"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
 )
 
 // Every scope that the help lists.
@@ -206,6 +207,22 @@ func (w *connectWorld) login() *url.URL {
 		w.t.Fatal(err)
 	}
 	return page.URL
+}
+
+// A site with `logout child` sends the browser there and back.
+func TestConnectLetsTheChildLeadALogoutBack(t *testing.T) {
+	w := newConnectWorld(t)
+	if code, _ := w.connect(everything("--yes")...); code != exitDone {
+		t.Fatalf("the exit code is %d:\n%s", code, w.err.String())
+	}
+	out, err := tenant.ChildLogoutURL(w.child.Issuer(), w.clients(w.child)[0]["client_id"].(string), connectSite+"/auth/logout?continue=x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := auth0sim.NewBrowser(w.network).Step(out)
+	if err != nil || page.Location() != connectSite+"/auth/logout?continue=x" {
+		t.Errorf("%v, %d leads to %q", err, page.Status, page.Location())
+	}
 }
 
 func TestConnectMakesALoginOutOfTwoEmptyTenantsAndThenFindsNothingToDo(t *testing.T) {

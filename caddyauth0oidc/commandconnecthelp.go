@@ -10,7 +10,9 @@ An application is one that exists (--client-id, --child-client-id), or one that 
 created and found again by its name. The child's application is only looked at,
 changed or created with a token for the child; without one, the plan lists what to
 set there by hand. --child-connection says which of the child's connections, such
-as Username-Password-Authentication, the child's application may use.
+as Username-Password-Authentication, the child's application may use. --app-url gives
+the applications their addresses: in the master those of the login and the logout, in
+the child <url>/auth/logout, which the site needs for logout child.
 
 Should a step fail, or Ctrl-C interrupt it, what the run has made is taken back, and
 what it has changed is restored. A rate limit is waited for, some tries long.

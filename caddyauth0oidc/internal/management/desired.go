@@ -86,10 +86,13 @@ func (a DesiredApplication) validate() error {
 	return nil
 }
 
-// appCallback and appLogout are the routes of the module at their default path.
+// appCallback and appLogout are where the master sends the browser back to, at the default path of the module's routes.
 func (d Desired) appCallback() string { return d.AppURL + "/auth/callback" }
 
 func (d Desired) appLogout() string { return d.AppURL + "/" }
+
+// childLogout is where the child sends the browser back to after `logout child`.
+func (d Desired) childLogout() string { return d.AppURL + "/auth/logout" }
 
 // loginCallback is where the child sends its users back to, the same for every connection of the master.
 func (d Desired) loginCallback() string { return d.LoginBase + "login/callback" }

@@ -28,9 +28,9 @@ func desired(change func(*Desired)) Desired {
 
 // complete is what a plan has nothing to say about.
 func complete() Found {
-	app := func(id, callback string, conformant bool) FoundApplication {
+	app := func(id, callback, logout string, conformant bool) FoundApplication {
 		return FoundApplication{Application: decoded[Application](map[string]any{
-			"client_id": id, "name": id, "callbacks": []string{callback}, "allowed_logout_urls": []string{"https://app.test/"},
+			"client_id": id, "name": id, "callbacks": []string{callback}, "allowed_logout_urls": []string{logout},
 			"grant_types": []string{"authorization_code"}, "oidc_conformant": conformant,
 			"jwt_configuration": map[string]any{"alg": "RS256", "lifetime_in_seconds": 36000},
 		})}
@@ -38,7 +38,8 @@ func complete() Found {
 	options := desired(nil).options("childapp")
 	options["client_secret"] = storedSecret
 	return Found{
-		App: app("app", "https://app.test/auth/callback", true), ChildApp: app("childapp", "https://master.test/login/callback", true),
+		App:        app("app", "https://app.test/auth/callback", "https://app.test/", true),
+		ChildApp:   app("childapp", "https://master.test/login/callback", "https://app.test/auth/logout", true),
 		Connection: &Connection{ID: "con_1", Name: "acme-child", Strategy: StrategyOIDC, Options: decoded[map[string]any](options)},
 		Enabled:    []string{"other", "app"},
 	}
@@ -109,6 +110,18 @@ func TestPlanChangesOnlyWhatIsNotAsItShallBe(t *testing.T) {
 		{
 			what: "a custom domain", desired: func(d *Desired) { d.LoginBase = "https://login.test/" },
 			action: Change, object: objectApplication, tenant: tenantChild, setting: "callbacks",
+		},
+		{
+			what: "the child leads no logout back", found: func(f *Found) { f.ChildApp.Application["allowed_logout_urls"] = []any{"https://kept.test/"} },
+			action: Change, object: objectApplication, tenant: tenantChild, setting: "allowed_logout_urls",
+			body: func(s *Step) bool {
+				return slices.Equal(texts(s.body["allowed_logout_urls"]), []string{"https://kept.test/", "https://app.test/auth/logout"})
+			},
+		},
+		{
+			what:    "the child leads no logout back to a site whose address is not known",
+			desired: func(d *Desired) { d.AppURL = "" }, found: func(f *Found) { delete(f.ChildApp.Application, "allowed_logout_urls") },
+			action: Keep, object: objectApplication, tenant: tenantChild,
 		},
 		{
 			what: "no token for the child", found: func(f *Found) { f.ChildApp = FoundApplication{Unknown: "there is no token for the child"} },
@@ -210,7 +223,7 @@ func assertNoSecrets(t *testing.T, p *Plan) {
 
 func TestPlanSaysWhatIsLeftToTheOperator(t *testing.T) {
 	for want, found := range map[string]func(*Found){
-		"see to the application childapp of the child: callbacks, grant_types, jwt_configuration.alg": func(f *Found) {
+		"see to the application childapp of the child: allowed_logout_urls, callbacks, grant_types, jwt_configuration.alg": func(f *Found) {
 			f.ChildApp = FoundApplication{Unknown: "there is no token for the child"}
 		},
 		"set the token endpoint authentication method of the application app of the master to Post": func(f *Found) {

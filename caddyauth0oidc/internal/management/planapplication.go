@@ -32,6 +32,9 @@ func (p *Plan) addApp() {
 // addChildApp: the old strategy reads the whole profile, which Auth0 only gives to applications that are not conformant.
 func (p *Plan) addChildApp() {
 	want := requirement{callbacks: []string{p.desired.loginCallback()}}
+	if p.desired.AppURL != "" {
+		want.logouts = []string{p.desired.childLogout()}
+	}
 	if p.desired.Strategy == StrategyAuth0 {
 		want.conformant = new(false)
 	} else if p.found.ChildApp.Application == nil && p.found.ChildApp.Unknown == "" {
