@@ -1,13 +1,13 @@
 package caddyauth0oidc
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
 
 	"go.uber.org/zap"
 
-	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/revocation"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 )
 
@@ -30,9 +30,7 @@ func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request
 	}
 	noStore(w.Header())
 	if query["iss"] == h.shared.tenant.Issuer() {
-		for _, other := range h.siblings(v) {
-			other.endNamed(w, r, v, query["sid"])
-		}
+		h.endNamed(w, r, v, query["sid"])
 	}
 	header := w.Header()
 	header.Set("Content-Type", "text/html; charset=utf-8")
@@ -44,20 +42,19 @@ func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request
 	return nil
 }
 
-// endNamed ends the session that this directive keeps in the browser if the tenant's
-// session of it has that id.
+// endNamed ends the sessions in the browser for which the tenant's session has that id.
 func (h *Handler) endNamed(w http.ResponseWriter, r *http.Request, v *visit, sid string) {
-	cookie := h.cookiesOf(h.originOf(r)).Session
-	var s session.Session
-	if !h.keys.Load().ReadSession(&s, v.cookies, cookie.Name) || s.SID != sid {
-		return
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutPatience)
+	defer cancel()
+	ends := h.beginEnds(ctx, v)
+	for _, one := range h.heldSessions(r, v) {
+		if one.session.SID == sid {
+			session.ClearSession(w.Header(), one.keeper.cookiesOf(one.keeper.originOf(r)).Session, v.cookies)
+			ends.endHeld(&one)
+			h.logger.Info("signed out by the tenant, through the browser")
+		}
 	}
-	h.shared.renewals.end(s.ID, h.now())
-	session.ClearSession(w.Header(), cookie, v.cookies)
-	if err := h.ledger.Revoke(r.Context(), revocation.OfSession(s.ID, h.marksUntil())); err != nil {
-		h.logger.Warn("telling the other instances of a session that has ended", zap.Error(err))
-	}
-	h.logger.Info("signed out by the tenant, through the browser")
+	ends.wait()
 }
 
 // warn tells of a frame that browsers send no session to.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -62,58 +61,66 @@ func isOwnNavigation(r *http.Request) bool {
 
 // departure is what a logout has found in the browser, and has to tell the tenants.
 type departure struct {
-	state    string
-	sessions int
-	newest   session.Session // the tenant knows the latest login only
-	keeper   *Handler        // of the newest session; nil without any
-	tokens   *session.Tokens // of the newest session, or nil
-	refresh  []tenant.Secret // refresh tokens of all of them
+	state  string
+	held   []heldSession
+	newest *heldSession // the tenant knows the latest login only; nil without any
 }
 
 func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, v *visit, status int) error {
-	d := h.endSessions(w, r, v)
-	h.logger.Info("signed out", zap.Int("sessions", d.sessions))
 	// The client may go away: what it has asked for is done all the same.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutPatience)
 	defer cancel()
-	revoked := h.revokeRefresh(ctx, d.refresh)
+	d := h.depart(ctx, r, v)
+	ends := h.beginEnds(ctx, v)
+	for i := range d.held {
+		ends.endHeld(&d.held[i])
+	}
+	for _, other := range h.siblings(v) {
+		other.clearBrowser(w, r, v, d.state)
+	}
+	h.logger.Info("signed out", zap.Int("sessions", len(d.held)))
+	revoked := h.revokeRefresh(ctx, d.refreshTokens())
 	location := h.childLogout(w.Header(), r, v, d)
 	if location == "" {
 		location = h.masterLogout(ctx, r, h.departing(r, d))
 	}
 	revoked()
+	ends.wait()
 	redirect(w, location, status)
 	return nil
 }
 
-// endSessions ends the sessions of the site's directives that share this route.
-func (h *Handler) endSessions(w http.ResponseWriter, r *http.Request, v *visit) *departure {
-	d := &departure{state: h.logoutState()}
-	for _, other := range h.siblings(v) {
-		s, ok := other.endSession(w, r, v, d.state)
-		if !ok {
-			continue
-		}
-		d.sessions++
-		tokens, _ := other.keys.Load().ReadTokens(&s, v.cookies, other.cookiesOf(other.originOf(r)).Session.Name)
-		if tokens != nil && tokens.Refresh != "" && !slices.Contains(d.refresh, tenant.Secret(tokens.Refresh)) {
-			d.refresh = append(d.refresh, tenant.Secret(tokens.Refresh))
-		}
-		if d.keeper == nil || s.Login.After(d.newest.Login) {
-			d.newest, d.keeper, d.tokens = s, other, tokens
+// depart looks for what the browser has, and for what refreshes have made of it.
+func (h *Handler) depart(ctx context.Context, r *http.Request, v *visit) *departure {
+	d := &departure{state: h.logoutState(), held: h.heldSessions(r, v)}
+	for i := range d.held {
+		one := &d.held[i]
+		one.findNewest(ctx, h.whoRefreshes(v))
+		if d.newest == nil || one.session.Login.After(d.newest.session.Login) {
+			d.newest = one
 		}
 	}
 	return d
 }
 
+func (d *departure) refreshTokens() (tokens []tenant.Secret) {
+	for _, one := range d.held {
+		if one.tokens != nil && one.tokens.Refresh != "" {
+			tokens = append(tokens, tenant.Secret(one.tokens.Refresh))
+		}
+	}
+	return tokens
+}
+
 // departing says how the tenant's session is to be ended.
 func (h *Handler) departing(r *http.Request, d *departure) tenant.LogoutRequest {
 	request := h.logoutRequest(r, d.state)
-	if h.Logout.Hint != hintNone {
-		request.SID = d.newest.SID
+	if d.newest == nil || h.Logout.Hint == hintNone {
+		return request
 	}
-	if h.Logout.Hint == hintIDToken && d.tokens != nil {
-		request.IDToken = tenant.Secret(d.tokens.ID)
+	request.SID = d.newest.session.SID
+	if h.Logout.Hint == hintIDToken && d.newest.tokens != nil {
+		request.IDToken = tenant.Secret(d.newest.tokens.ID)
 	}
 	return request
 }
@@ -177,17 +184,13 @@ func withoutState(address, state string) string {
 	return address
 }
 
-// endSession deletes what this directive keeps in the browser, where the logout leaves
-// its state, and gives the session that it kept.
-func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, v *visit, state string) (s session.Session, ok bool) {
+// clearBrowser deletes what this directive keeps in the browser, where the logout leaves
+// its state.
+func (h *Handler) clearBrowser(w http.ResponseWriter, r *http.Request, v *visit, state string) {
 	family := h.cookiesOf(h.originOf(r))
 	session.ClearSession(w.Header(), family.Session, v.cookies)
 	session.ClearTransactions(w.Header(), h.pendingCookie(h.originOf(r)), v.cookies)
 	session.ClearForm(w.Header(), family.Transaction, v.cookies)
 	session.ClearAttempts(w.Header(), family.Transaction)
 	session.WriteSignedOut(w.Header(), family.Transaction, state)
-	if ok = h.supersede(&s, v, family.Session.Name); ok {
-		h.endCopies(r, &s)
-	}
-	return s, ok
 }

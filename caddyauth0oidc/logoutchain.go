@@ -46,7 +46,7 @@ func (h *Handler) childLogout(header http.Header, r *http.Request, v *visit, d *
 	}
 	request := h.departing(r, d)
 	sealed, err := h.keys.Load().SealContinuation(session.Continuation{
-		Session: d.newest.ID, SID: request.SID, State: request.State, Made: h.now(),
+		Session: d.id(), SID: request.SID, State: request.State, Made: h.now(),
 	})
 	back := h.originOf(r).String() + h.Prefix + "/logout?" + continueParameter + "=" + sealed
 	location, invalid := tenant.ChildLogoutURL(child.Domain, child.ClientID, back)
@@ -60,13 +60,21 @@ func (h *Handler) childLogout(header http.Header, r *http.Request, v *visit, d *
 	return location
 }
 
+// id is that of the newest session, zero for none.
+func (d *departure) id() (id [16]byte) {
+	if d.newest != nil {
+		id = d.newest.session.ID
+	}
+	return id
+}
+
 // childOf finds the child behind the connection of the newest session; without any
 // session, it is the only child that there is.
 func (h *Handler) childOf(v *visit, d *departure) *Child {
-	if d.keeper == nil {
+	if d.newest == nil {
 		return h.onlyChild(v)
 	}
-	for _, name := range connectionsOf(&d.newest.Profile) {
+	for _, name := range connectionsOf(&d.newest.session.Profile) {
 		for _, other := range h.siblings(v) {
 			if child := other.childBehind(name); child != nil {
 				return child
@@ -136,9 +144,9 @@ func isFederated(strategy string) bool {
 // keepIDToken keeps the ID token, and no other one, until the continuation: it is too long
 // for an address that has to go through the child, and is none of the child's business.
 func (h *Handler) keepIDToken(header http.Header, r *http.Request, v *visit, d *departure) {
-	at := d.keeper.placeOf(r)
-	kept := session.Tokens{Session: d.newest.ID, ID: d.tokens.ID}
-	err := d.keeper.keys.Load().WriteTokens(header, at.family.Session, &kept, session.ContinuationLifetime, v.cookies, at.headerLimit)
+	keeper := d.newest.keeper
+	at, kept := keeper.placeOf(r), session.Tokens{Session: d.newest.session.ID, ID: d.newest.tokens.ID}
+	err := keeper.keys.Load().WriteTokens(header, at.family.Session, &kept, session.ContinuationLifetime, v.cookies, at.headerLimit)
 	if err != nil {
 		h.logger.Warn("logging out at the master without the ID token", zap.Error(err))
 	}

@@ -91,9 +91,9 @@ func (h *Handler) userMarksUntil() time.Time { return h.ledger.until(true) }
 
 // endCopies ends a session everywhere, whoever has a copy of its cookie. Of one that is over
 // already nothing is written. That the storage failed is in the log; the mark holds here.
-func (h *Handler) endCopies(r *http.Request, s *session.Session) {
+func (h *Handler) endCopies(ctx context.Context, s *session.Session) {
 	if s.Alive(h.now(), h.limits) && !h.revoked(s) {
-		_ = h.ledger.end(r.Context(), causeLogout, revocation.OfSession(s.ID, h.marksUntil()))
+		_ = h.ledger.end(ctx, causeLogout, revocation.OfSession(s.ID, h.marksUntil()))
 	}
 }
 

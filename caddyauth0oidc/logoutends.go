@@ -1,0 +1,123 @@
+package caddyauth0oidc
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
+)
+
+// heldSession is a session that the browser has, alive or not.
+type heldSession struct {
+	session session.Session
+	tokens  *session.Tokens // or nil
+	keeper  *Handler
+}
+
+// heldSessions finds the sessions of the site's directives that share this route.
+func (h *Handler) heldSessions(r *http.Request, v *visit) (held []heldSession) {
+	for _, other := range h.siblings(v) {
+		one, name := heldSession{keeper: other}, other.cookiesOf(other.originOf(r)).Session.Name
+		if !other.keys.Load().ReadSession(&one.session, v.cookies, name) {
+			continue
+		}
+		if slices.ContainsFunc(held, func(same heldSession) bool { return same.session.ID == one.session.ID }) {
+			continue
+		}
+		one.tokens, _ = other.keys.Load().ReadTokens(&one.session, v.cookies, name)
+		held = append(held, one)
+	}
+	return held
+}
+
+// whoRefreshes gives a directive among them that refreshes sessions, or nil. All that do
+// have the same refresher.
+func (h *Handler) whoRefreshes(v *visit) *Handler {
+	for _, other := range h.siblings(v) {
+		if other.refresher != nil {
+			return other
+		}
+	}
+	return nil
+}
+
+// findNewest takes what the last refresh has brought, here or on another instance: the
+// browser may have a refresh token that was exchanged for another one.
+func (s *heldSession) findNewest(ctx context.Context, by *Handler) {
+	if by == nil {
+		return
+	}
+	id := s.session.ID
+	stored, err := by.refresher.loadSoon(ctx, s.keeper.keys.Load(), id)
+	if err != nil {
+		s.keeper.logger.Warn("signing out of a session that may have been refreshed elsewhere", zap.Error(err))
+	}
+	for _, known := range [...]*session.Refreshed{by.refresher.find(id).state, stored} {
+		if known != nil && (s.tokens == nil || newer(&known.Tokens, s.tokens)) {
+			s.session, s.tokens = known.Session, &known.Tokens
+		}
+	}
+}
+
+// loadSoon is load for a user who waits: storages may hang for longer than they are told.
+func (f *refresher) loadSoon(ctx context.Context, ring *session.Keyring, id [16]byte) (state *session.Refreshed, err error) {
+	ctx, cancel := context.WithTimeout(ctx, logoutPatience/2)
+	defer cancel()
+	loaded := make(chan func() (*session.Refreshed, error), 1)
+	go func() {
+		state, err := f.load(ctx, ring, id)
+		loaded <- func() (*session.Refreshed, error) { return state, err }
+	}()
+	select {
+	case got := <-loaded:
+		return got()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("reading a refreshed session in Caddy's storage: %w", ctx.Err())
+	}
+}
+
+// sessionEnds are the ends of sessions, everywhere, of which the storage has to know.
+type sessionEnds struct {
+	handler *Handler
+	ctx     context.Context
+	by      *Handler // that refreshes sessions, or nil
+	storing sync.WaitGroup
+}
+
+func (h *Handler) beginEnds(ctx context.Context, v *visit) *sessionEnds {
+	return &sessionEnds{handler: h, ctx: ctx, by: h.whoRefreshes(v)}
+}
+
+// end keeps a session from being written again, and forgets its newest state: whoever has
+// a use for that looks for it before.
+func (e *sessionEnds) end(id [16]byte, mark func(context.Context)) {
+	e.handler.shared.renewals.end(id, e.handler.now())
+	e.storing.Go(func() { mark(e.ctx) })
+	if e.by != nil {
+		e.storing.Go(func() { e.by.forgetRefreshed(e.ctx, id) })
+	}
+}
+
+// endHeld ends a session that the browser has, and every copy of it.
+func (e *sessionEnds) endHeld(one *heldSession) {
+	e.end(one.session.ID, func(ctx context.Context) { one.keeper.endCopies(ctx, &one.session) })
+}
+
+// wait waits until the storage has it, and no longer than the context says: storages may
+// hang, and what is not done by then goes on.
+func (e *sessionEnds) wait() {
+	stored := make(chan struct{})
+	go func() {
+		e.storing.Wait()
+		close(stored)
+	}()
+	select {
+	case <-stored:
+	case <-e.ctx.Done():
+	}
+}
