@@ -112,6 +112,9 @@ func (h *Handler) takeLogin(
 	if err != nil {
 		return h.refuseLogin(w, r, v, to, h.failedLogin(err, to.returnTo))
 	}
+	if !h.shared.crossings.signIn(t.ID, got.session.ID, h.now()) {
+		return h.discard(w, r, v, got, to)
+	}
 	return h.signIn(w, r, v, got, to, attemptOf(state), t.Started)
 }
 

@@ -75,6 +75,7 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, v *visit, stat
 	for i := range d.held {
 		ends.endHeld(&d.held[i])
 	}
+	ends.endCrossing(r, v)
 	for _, other := range h.siblings(v) {
 		other.clearBrowser(w, r, v, d.state)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/revocation"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 )
 
@@ -106,6 +107,22 @@ func (e *sessionEnds) end(id [16]byte, mark func(context.Context)) {
 // endHeld ends a session that the browser has, and every copy of it.
 func (e *sessionEnds) endHeld(one *heldSession) {
 	e.end(one.session.ID, func(ctx context.Context) { one.keeper.endCopies(ctx, &one.session) })
+}
+
+// endCrossing keeps the browser's logins that are under way from beginning a session, and
+// ends those that one of them has come to at this very moment.
+func (e *sessionEnds) endCrossing(r *http.Request, v *visit) {
+	h := e.handler
+	for _, other := range h.siblings(v) {
+		name := other.pendingCookie(other.originOf(r)).Name
+		for _, transaction := range other.keys.Load().Transactions(v.cookies, name, h.now()) {
+			if id, came := h.shared.crossings.signOut(transaction, h.now()); came {
+				e.end(id, func(ctx context.Context) {
+					_ = h.ledger.end(ctx, causeLogout, revocation.OfSession(id, h.marksUntil()))
+				})
+			}
+		}
+	}
 }
 
 // wait waits until the storage has it, and no longer than the context says: storages may

@@ -28,6 +28,7 @@ type shared struct {
 
 	memory     *tenantMemory
 	renewals   renewals
+	crossings  crossings
 	streams    streams
 	assertions assertions
 

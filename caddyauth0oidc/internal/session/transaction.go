@@ -169,6 +169,18 @@ func (k *Keyring) ReadTransaction(lines []string, prefix, id string, now time.Ti
 	return Transaction{}, false
 }
 
+// Transactions gives the ids of the pending logins that the request carries, the newest
+// twenty of them at most; prefix is that of their names.
+func (k *Keyring) Transactions(lines []string, prefix string, now time.Time) (ids []string) {
+	pending := newestFirst(lines, prefix)
+	for _, p := range pending[:min(len(pending), maxDeletions)] {
+		if _, ok := k.ReadTransaction(lines, prefix, p.id, now); ok {
+			ids = append(ids, p.id)
+		}
+	}
+	return ids
+}
+
 // within tells whether since lies less than limit back, and not in the future.
 func within(since, now time.Time, limit time.Duration) bool {
 	return now.Before(since.Add(limit)) && !since.After(now.Add(clockSkew))
