@@ -282,3 +282,17 @@ func FuzzReadTransaction(f *testing.F) {
 		}
 	})
 }
+
+func TestTransactionsOfABrowserAreTheGenuineOnes(t *testing.T) {
+	t.Parallel()
+	k, c := newTestKeyring(t), newTestCookies(t).Transaction
+	first, b := startLogin(t, k, c, testNow)
+	second := startAnotherLogin(t, k, c, testNow.Add(time.Second), b)
+	lines := append(b.lines(), c.Name+newTestTransaction(t, testNow).ID+"=forged", c.Name+"recent=x")
+	if got := k.Transactions(lines, c.Name, testNow.Add(time.Second)); !slices.Equal(got, []string{second.ID, first.ID}) {
+		t.Errorf("got %v, want %s and %s", got, second.ID, first.ID)
+	}
+	if got := k.Transactions(lines, c.Name, testNow.Add(TransactionLifetime)); !slices.Equal(got, []string{second.ID}) {
+		t.Errorf("after the end of the first: %v", got)
+	}
+}
