@@ -2,12 +2,10 @@ package caddyauth0oidc
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 	"time"
 
@@ -273,42 +271,5 @@ func TestStateOfAnotherSessionIsNotUsed(t *testing.T) {
 	}
 	if state, err := h.refresher.load(t.Context(), h.keys.Load(), other); !errors.Is(err, errUnreadable) || state != nil {
 		t.Errorf("%v, %v", state != nil, err)
-	}
-}
-
-// crowded is a storage with more old states than one sweep looks at.
-type crowded struct {
-	certmagic.Storage
-	swept map[string]bool
-}
-
-func (crowded) List(context.Context, string, bool) (names []string, err error) {
-	for i := range 3 * maxSwept {
-		names = append(names, strconv.Itoa(i))
-	}
-	return names, nil
-}
-
-func (crowded) Stat(context.Context, string) (certmagic.KeyInfo, error) {
-	return certmagic.KeyInfo{IsTerminal: true, Modified: time.Unix(1, 0)}, nil
-}
-
-func (c crowded) Delete(_ context.Context, name string) error {
-	c.swept[name] = true
-	return nil
-}
-
-// The same states do not keep the sweep from all others.
-func TestEveryStateHasItsTurnToBeSwept(t *testing.T) {
-	t.Parallel()
-	c := crowded{swept: make(map[string]bool)}
-	f := &refresher{storage: c}
-	for range 8 {
-		if err := f.sweep(t.Context(), time.Now(), rand.Reader); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if len(c.swept) <= maxSwept {
-		t.Errorf("%d states were looked at", len(c.swept))
 	}
 }
