@@ -42,6 +42,7 @@ type cluster struct {
 	port     string // of the balancer
 	folder   string // short, because the names of sockets have to be
 	extra    string // settings of both directives
+	child    string // settings of their connection
 }
 
 // newCluster starts everything but the instances.
@@ -119,6 +120,7 @@ func (c *cluster) configuration(n *node, secrets ...string) string {
 	text = replaceOnce(c.t, text, "6379", port)
 	text = replaceOnce(c.t, text, "acme.eu.auth0.com", "http://"+c.pair.Master.Host())
 	text = replaceOnce(c.t, text, "legacy:8080", c.upstream)
+	text = replaceOnce(c.t, text, "connection acme-child", "connection acme-child "+c.child)
 	text = replaceOnce(c.t, text, "base_url https://app.example.com", "base_url "+c.base(storedSite)+"\n"+c.extra)
 	text = replaceOnce(c.t, text, "app.example.com {", c.base(storedSite)+" {\n\theader X-Instance "+n.name)
 	global, site, _ := strings.Cut(text, "\n}\n")

@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
 )
@@ -124,4 +126,70 @@ func TestClusterKeepsSessionsThroughAnOutageOfTheTenants(t *testing.T) {
 		}
 		c.assertSignedIn(v)
 	}
+}
+
+// FAULT-02: an instance that starts while both tenants are gone, and one that has never
+// asked them, know the way to the master from the storage. Such a login ends as soon as
+// the tenants are back.
+func TestClusterBeginsLoginsDuringAnOutageOfTheTenants(t *testing.T) {
+	c := newCluster(t, 1)
+	c.startAll(clusterSecrets[0])
+	l := newLoad(c)
+	first := l.guest(storedSite, c.users[0])
+	first.browser.Transport = &past{c, c.nodes[0]}
+	if err := first.signIn("/page"); err != nil {
+		t.Fatal(err)
+	}
+	c.pair.Master.Down(true)
+	c.pair.Child.Down(true)
+	c.crash(1)
+	type begun struct {
+		*guest
+		page *auth0sim.Page
+		at   *past
+	}
+	var all []begun
+	for _, site := range []string{storedSite, configuredSite} {
+		for _, n := range c.nodes {
+			v, at := l.guest(site, c.users[0]), &past{c, n}
+			v.browser.Transport = at
+			page, err := v.browser.Step(v.base + "/report?number=7")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasPrefix(page.Location(), "http://"+c.pair.Master.Host()+"/authorize?") {
+				t.Fatalf("%s at instance %s leads to %q: %s", site, n.name, page.Location(), ending(page))
+			}
+			all = append(all, begun{v, page, at})
+		}
+	}
+	c.pair.Master.Down(false)
+	c.pair.Child.Down(false)
+	for i, v := range all {
+		v.at.to = c.nodes[(i+1)%len(c.nodes)]
+		if page, err := v.finish(v.page); err != nil || page.URL.String() != v.base+"/report?number=7" || page.Body != v.id {
+			t.Errorf("after the outage: %s (%v)", ending(page), err)
+			continue
+		}
+		c.assertSignedIn(v.guest)
+	}
+}
+
+// tenantPatience is a little more than the longest time for which an instance does not ask
+// a tenant again.
+const tenantPatience = 50 * time.Second
+
+// finish goes on with a login that has led to the master. While the instance does not ask
+// a tenant again that did not answer, its page offers another try.
+func (v *guest) finish(page *auth0sim.Page) (*auth0sim.Page, error) {
+	page, err := page.Follow()
+	if err == nil && page.URL.Path == "/u/login" {
+		page, err = v.browser.Login(page, v.user.Email, auth0sim.PairPassword)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), tenantPatience)
+	defer cancel()
+	for err == nil && page.Status == http.StatusServiceUnavailable && pause(ctx, 10*tryAgain) {
+		page, err = page.Click("/report?number=7")
+	}
+	return page, err
 }

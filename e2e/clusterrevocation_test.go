@@ -82,14 +82,17 @@ var orders = []struct {
 		}
 		return err
 	}},
-	{"command", func(n *node, e *ended) error {
-		revoke := exec.Command(clusterCaddyPath(n.c.t), "auth0-oidc", "revoke", "--sub", e.id, "--address", "unix/"+n.adminSocket())
-		revoke.Dir, revoke.Env = n.folder, n.environment()
-		if out, err := revoke.CombinedOutput(); err != nil {
-			return fmt.Errorf("%w: %s", err, out)
-		}
-		return nil
-	}},
+	{"command", revokeByCommand},
+}
+
+// revokeByCommand ends all sessions of the user by the command on the instance's machine.
+func revokeByCommand(n *node, e *ended) error {
+	revoke := exec.Command(clusterCaddyPath(n.c.t), "auth0-oidc", "revoke", "--sub", e.id, "--address", "unix/"+n.adminSocket())
+	revoke.Dir, revoke.Env = n.folder, n.environment()
+	if out, err := revoke.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
 }
 
 func (n *node) revoke(what, value string) error {
