@@ -149,7 +149,7 @@ func (h *Handler) hasWeakSession(r *http.Request, v *visit) bool {
 	s, limits := new(session.Session), h.limits
 	limits.MaxAge = 0
 	return h.keys.Load().ReadSession(s, v.cookies, h.cookiesOf(h.originOf(r)).Session.Name) &&
-		s.Alive(h.now(), limits) && h.acceptsSource(s.Source) && h.acceptsChild(r, &s.Profile) && h.judgeConnection(r, &s.Profile, s.Source) == nil && h.organization.Judge(&s.Profile) == nil
+		s.Alive(h.now(), limits) && !h.revoked(s) && h.acceptsSource(s.Source) && h.acceptsChild(r, &s.Profile) && h.judgeConnection(r, &s.Profile, s.Source) == nil && h.organization.Judge(&s.Profile) == nil
 }
 
 // challenge is what RFC 9470 section 3 adds to WWW-Authenticate.

@@ -44,6 +44,10 @@ func TestCVE_CS_09_LogoutEndsCopiesOfTheCookieOnEveryInstance(t *testing.T) {
 	if response, _ := c.send(c.browser(), "GET", "/auth/profile", map[string]string{"Cookie": copied}); response.StatusCode != http.StatusUnauthorized {
 		t.Errorf("the copy shows the profile: %d", response.StatusCode)
 	}
+	response, body := c.send(c.browser(), "GET", "/home", map[string]string{"Cookie": copied, "Accept": "application/json"})
+	if response.StatusCode != http.StatusUnauthorized || !strings.Contains(body, codeLoginRequired) {
+		t.Errorf("a script that has the copy is told: %d %s", response.StatusCode, body)
+	}
 	c.serveBy(1)
 	if !c.accepts(copied) {
 		t.Error("the other instance knows without a reading: this test shows nothing")
