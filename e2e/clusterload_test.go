@@ -24,9 +24,9 @@ type load struct {
 	failed   atomic.Int64 // on the way to an instance, and sent again
 	again    atomic.Int64 // logins that had to begin again after that
 	wrong    atomic.Int64
-	lost     atomic.Int64 // sessions that a crash may end
+	lost     atomic.Int64 // sessions that a crash ended, where it may
 
-	mayLose bool // see lost
+	mayLose bool // a crash may end sessions; nothing else is wrong with 401 then
 
 	mu        sync.Mutex
 	guests    []*guest // who are signed in; old ones are replaced by new ones

@@ -178,8 +178,20 @@ func (n *node) judge() {
 		}
 	}
 	if n.c.t.Failed() {
-		n.c.t.Logf("the end of the log of instance %s:\n%s", n.name, log[max(0, len(log)-6000):])
+		n.c.t.Logf("what instance %s says of refreshes and failures:\n%s", n.name, telling(log))
+		n.c.t.Logf("the end of the log of instance %s:\n%s", n.name, log[max(0, len(log)-3000):])
 	}
+}
+
+// telling are the lines of the module that tell of more than a login, as many as people read.
+func telling(log string) string {
+	var lines []string
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, "auth0_oidc") && !strings.Contains(line, `"signed in"`) && len(lines) < 200 {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "")
 }
 
 // pause waits, and tells whether there is still time.

@@ -5,9 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
 )
 
 const (
@@ -18,20 +19,33 @@ const (
 	// refresh: 5 seconds, and one until the next try to have it.
 	refreshBefore = 10 * time.Second
 
+	// overlap is the Rotation Overlap Period where an instance may be killed during a refresh
+	// and nobody may be signed out by it: for as long, another one may try again.
+	overlap = 30 * time.Second
+
 	refreshGuests   = 60
 	refreshWorkers  = 12
 	refreshRequests = 20_000
 )
 
-// refreshing is the setting under test: without leeway, its default, a refresh token that is used twice
-// ends all of its family.
-var refreshing = fmt.Sprintf(`		audience %s
+// refreshWithin is the setting under test. Outside of the leeway, which is 0 by default, a
+// refresh token that is used twice ends all of its family.
+func (c *cluster) refreshWithin(leeway time.Duration) string {
+	c.pair.Master.UpdateApplication(c.pair.App.ClientID, func(a *auth0sim.Application) { a.Leeway = leeway })
+	line := ""
+	if leeway != 0 {
+		line = fmt.Sprintf("leeway %s", leeway)
+	}
+	return fmt.Sprintf(`
+		audience %s
 		refresh on {
 			before %s
+			%s
 		}
 		headers {
 			Authorization "Bearer {http.auth.user.access_token}"
-		}`, clusterAPI, refreshBefore)
+		}`, clusterAPI, refreshBefore, line)
+}
 
 // isFor tells whether the access token is the user's and still good.
 func isFor(token, id string) bool {
@@ -56,26 +70,40 @@ func (l *load) refreshes() int {
 }
 
 // CONC-10, CONC-11: few sessions, many requests of each at a time, at all instances, over
-// many lives of the access token. No refresh token is used twice, and nobody is signed out.
+// several lives of the access token, and without leeway. No refresh token is used twice,
+// also if an instance is killed during refreshes: only their sessions end then.
 func TestClusterUsesEachRefreshTokenOnce(t *testing.T) {
 	c := newCluster(t, refreshGuests)
-	c.extra = refreshing
+	c.extra = c.refreshWithin(0)
 	c.startAll(clusterSecrets[0])
 	l := newLoad(c)
+	l.mayLose = true
 	for range refreshGuests {
 		l.arrive()
 	}
 	began := time.Now()
-	var requests atomic.Int64
-	l.together(refreshWorkers, func() bool {
-		if v := l.anybody(); v != nil {
-			l.request(v)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		l.together(refreshWorkers, func() bool {
+			if v := l.anybody(); v != nil {
+				l.request(v)
+			}
+			return l.requests.Load() < refreshRequests || time.Since(began) < 2*accessLifetime
+		})
+	}()
+	for i := range c.nodes { // in the middle of a round
+		if reaches(ended, l.refreshes, refreshGuests*i+refreshGuests/3) {
+			c.crash(i)
 		}
-		return requests.Add(1) < refreshRequests || time.Since(began) < 2*accessLifetime
-	})
+	}
+	<-ended
 	l.judge()
 	t.Logf("in %s: %s", time.Since(began).Round(time.Second), l.summary())
 	if l.refreshes() < refreshGuests {
 		t.Errorf("there were %d refreshes, want at least %d", l.refreshes(), refreshGuests)
+	}
+	if most := int64(len(c.nodes) * refreshWorkers); l.lost.Load() > most {
+		t.Errorf("%d sessions were lost, want at most %d", l.lost.Load(), most)
 	}
 }

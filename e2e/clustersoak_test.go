@@ -30,7 +30,7 @@ const (
 // must have stopped to grow: the last third is compared with the one before.
 func TestSoak(t *testing.T) {
 	c := newCluster(t, soakUsers)
-	c.extra = revoking + "\n" + refreshing
+	c.extra = revoking + c.refreshWithin(overlap)
 	c.startAll(clusterSecrets[0])
 	l := newLoad(c)
 	began := time.Now()
