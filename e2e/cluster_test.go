@@ -1,16 +1,19 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
 )
@@ -138,6 +141,30 @@ func (c *cluster) startAll(secrets ...string) {
 	}
 	for _, n := range c.nodes {
 		n.await()
+	}
+	c.awaitBalance()
+}
+
+// awaitBalance waits until the balancer has found all instances.
+func (c *cluster) awaitBalance() {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	v := newLoad(c).guest(storedSite, auth0sim.User{})
+	for row := ""; ; {
+		got, err := v.ask("/page", nil)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if row += got.instance; len(row) > len(c.nodes) {
+			row = row[len(row)-len(c.nodes):]
+		}
+		if !slices.ContainsFunc(c.nodes, func(n *node) bool { return !strings.Contains(row, n.name) }) {
+			return
+		}
+		if !pause(ctx, tryAgain) {
+			c.t.Fatalf("the balancer sends requests to %q only", row)
+		}
 	}
 }
 

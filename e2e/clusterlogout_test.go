@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
 )
@@ -103,6 +104,7 @@ func TestClusterEndsAllSessionsOfAUserByTheCommand(t *testing.T) {
 		}
 	}
 	c.assertSignedIn(other)
+	pause(t.Context(), time.Second) // because an ID token tells whole seconds of when it was made
 	again := l.guest(storedSite, c.users[0])
 	if err := again.signIn("/page"); err != nil {
 		t.Fatal(err)
