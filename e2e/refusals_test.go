@@ -41,8 +41,10 @@ func childTokenStory(t *testing.T, browser context.Context) {
 		}
 	}
 	b.click("#out")
-	if left := b.cookies("app.localhost"); len(left) != 0 {
-		t.Errorf("after the logout %d cookies are left, such as %s", len(left), left[0].Name)
+	for _, left := range b.cookies("app.localhost") {
+		if left.Name != "auth0_txn_signedout" { // which keeps other tabs signed out for a minute
+			t.Errorf("after the logout the cookie %s is left", left.Name)
+		}
 	}
 }
 
