@@ -14,13 +14,14 @@ import (
 // Child is the tenant behind a connection.
 type Child struct {
 	// Domain is the child tenant's domain, or its full URL; the issuer of its tokens is
-	// `https://<domain>/`. Placeholders are resolved when the configuration is loaded.
-	// Required.
+	// `https://<domain>/`, below which its logout page is, too. Placeholders are resolved
+	// when the configuration is loaded. Required.
 	Domain string `json:"domain,omitempty"`
 
 	// ClientID is the client id of the application in the child tenant that the connection
-	// uses, for which the child's tokens have to be. Placeholders are resolved when the
-	// configuration is loaded. Default: none, tokens for any application will do.
+	// uses, for which the child's tokens have to be. `logout` `child` and
+	// BackchannelLogout need it. Placeholders are resolved when the configuration is
+	// loaded. Default: none, tokens for any application will do.
 	ClientID string `json:"client_id,omitempty"`
 
 	// BackchannelLogout lets the child end the sessions of its users that came by this

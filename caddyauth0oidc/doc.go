@@ -4,7 +4,8 @@
 // A browser without a session is sent to the master tenant's /authorize with
 // the connection whose identity provider is an application in a child tenant.
 // The callback is verified, the session is sealed into a cookie, and the Auth0
-// normalized user profile reaches the upstream as request headers.
+// normalized user profile reaches the upstream as request headers. Marks in
+// Caddy's storage end sessions before their time, on every instance.
 //
 //	app.example.com {
 //		auth0_oidc {
@@ -18,9 +19,14 @@
 //
 // One request: headers that are ours are removed, whoever sent them (serve.go);
 // a path that is ours is answered here (login.go, callback.go, logout.go,
-// profileroute.go); otherwise the session is read and judged, the identity is
-// set (identity.go), and the next handler runs. Whoever may not pass is sent to
-// the login or answered in refuse.go, first of all by the site's own error routes
-// (errorroutes.go). The directives of one site know each other (site.go); what
-// all directives of a tenant and client share outlives reloads (shared.go).
+// frontchannel.go, backchannel.go, profileroute.go); otherwise the session is read
+// and judged, whether it was ended (revocation.go) included, its access token is
+// kept fresh (refresh.go), the identity is set (identity.go), and the next handler
+// runs. Whoever may not pass is sent to the login or answered in refuse.go, first
+// of all by the site's own error routes (errorroutes.go).
+//
+// The directives of one site know each other (site.go). What all directives of a
+// tenant and client share outlives reloads: discovery and keys (shared.go), what
+// ended sessions (ledger.go), refreshes (refreshstate.go). Operators end sessions
+// by the admin API (admin.go) and a command (commandrevoke.go).
 package caddyauth0oidc

@@ -186,6 +186,7 @@ type Handler struct {
 	Refresh *Refresh `json:"refresh,omitempty"`
 
 	// Revocation says how sessions that were ended before their time become known.
+	// Default: Caddy's storage is read every 5 seconds.
 	Revocation *Revocation `json:"revocation,omitempty"`
 
 	// Unauthenticated says what a request without a session gets. `auto`

@@ -16,7 +16,7 @@ import (
 )
 
 // Revocation says how an instance learns of sessions that were ended before their time, by a
-// logout or by the operator. Caddy's storage has the marks that end them.
+// logout, by a tenant or by the operator. Caddy's storage has the marks that end them.
 type Revocation struct {
 	// Poll is how often this instance reads what other instances have ended, and so how
 	// long a session can live on there at most; from 1s to 1h. Directives of one tenant

@@ -1,5 +1,6 @@
 // Package session answers what a login session is, how it and a pending login are
-// sealed into cookies, and which cookies of a request are ours.
+// sealed into cookies, and which cookies of a request are ours. The newest tokens of a
+// session for the storage, and where a logout goes on, are sealed by the same keys.
 package session
 
 import (

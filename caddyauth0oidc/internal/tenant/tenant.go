@@ -1,5 +1,6 @@
 // Package tenant answers what one Auth0 tenant says and how we talk to it: its discovery document, its signing keys, the
-// authorize URL and pushed requests, the authentication of our client, the code exchange, the verification of its ID tokens and access tokens, and its logout URLs.
+// authorize URL and pushed requests, the authentication of our client, the code exchange, refreshes and revocations, the
+// verification of its ID tokens, access tokens and logout tokens, and its logout URLs.
 package tenant
 
 import (
