@@ -110,7 +110,6 @@ func (i *instance) complaints() []observer.LoggedEntry {
 // When its last session has ended, the old secret opens nothing.
 func TestCK_18_InstancesOpenEachOthersCookiesAroundARotation(t *testing.T) {
 	t.Parallel()
-	const absolute = 24 * time.Hour
 	files := func() certmagic.Storage { return &certmagic.FileStorage{Path: t.TempDir()} }
 	for _, tc := range []aroundRotation{
 		{what: "same clock"},

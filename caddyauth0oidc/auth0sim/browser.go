@@ -54,8 +54,7 @@ type navigation struct {
 	method    string
 	url       *url.URL
 	body      string
-	initiator *url.URL   // nil when the user typed the address
-	chain     []*url.URL // every address of the move so far
+	initiator *url.URL // nil when the user typed the address
 }
 
 // NewBrowser returns a browser without cookies. On a [Network] it has the network's clock.
