@@ -74,11 +74,10 @@ type ledger struct {
 // acquireLedger gives the handler's ledger, which has been read, or at least been tried to:
 // that the storage fails does not keep a configuration from being loaded.
 func (h *Handler) acquireLedger(ctx caddy.Context) (*ledger, error) {
-	sum := sha256.Sum256([]byte(h.issuer() + "\x00" + h.ClientID))
 	if err := registerMetrics(ctx); err != nil {
 		return nil, err
 	}
-	folder := revocationPath + hex.EncodeToString(sum[:8])
+	folder := h.ledgerFolder()
 	key := h.storage.name + " " + folder
 	value, _, err := ledgers.LoadOrNew(key, func() (caddy.Destructor, error) {
 		l := &ledger{
@@ -97,6 +96,11 @@ func (h *Handler) acquireLedger(ctx caddy.Context) (*ledger, error) {
 	l := value.(*ledger)
 	l.join(ctx, h)
 	return l, nil
+}
+
+func (h *Handler) ledgerFolder() string {
+	sum := sha256.Sum256([]byte(h.issuer() + "\x00" + h.ClientID))
+	return revocationPath + hex.EncodeToString(sum[:8])
 }
 
 func (l *ledger) join(ctx context.Context, h *Handler) {

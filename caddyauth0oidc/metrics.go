@@ -9,7 +9,7 @@ import (
 )
 
 // causeNames are the values of the label cause.
-var causeNames = [causes]string{causeLogout: "logout", causeBackchannel: "backchannel", causeAdmin: "admin"}
+var causeNames = [causes]string{causeLogout: "logout", causeBackchannel: "backchannel", causeAdmin: "admin", causeRefresh: "refresh"}
 
 // ledgerMetrics shows the ledgers of the process when somebody asks. Counters live as long
 // as the ledger, and so through reloads.

@@ -68,6 +68,21 @@ func (n *refreshing) run() refreshState {
 		return n.later(err, 0)
 	case n.isDone(n.stored):
 		return refreshState{state: n.stored}
+	case n.stored == nil:
+		return n.beginFirst()
+	}
+	return n.begin()
+}
+
+// beginFirst begins a refresh of which the storage knows nothing: the first one of the
+// session, or one with an older cookie after another instance has ended it, whose refresh
+// token is spent.
+func (n *refreshing) beginFirst() refreshState {
+	if err := n.handler.ledger.Poll(n.ctx); err != nil && !errors.Is(err, revocation.ErrDamaged) {
+		return n.later(err, 0)
+	}
+	if n.isMarked() {
+		return n.over(errEndedMeanwhile, "")
 	}
 	return n.begin()
 }
@@ -277,11 +292,13 @@ func (n *refreshing) over(err error, unused string) refreshState {
 	return refreshState{over: true}
 }
 
-// endRefreshed ends the session everywhere.
+// endRefreshed ends the session everywhere. What is stored of it stays if that could not be
+// said to the others: it keeps them from using the refresh token again.
 func (h *Handler) endRefreshed(ctx context.Context, s *session.Session) {
 	h.shared.renewals.end(s.ID, h.now())
-	if err := h.ledger.Revoke(ctx, revocation.OfSession(s.ID, h.marksUntil())); err != nil {
-		h.logger.Error("a session has ended on this instance alone", zap.Error(err))
+	if err := h.ledger.end(ctx, causeRefresh, revocation.OfSession(s.ID, h.marksUntil())); err != nil {
+		h.refresher.remember(s.ID, refreshState{over: true})
+		return
 	}
 	h.forgetRefreshed(ctx, s.ID)
 }

@@ -1,7 +1,6 @@
 package caddyauth0oidc
 
 import (
-	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -142,7 +141,6 @@ func (h *Handler) supersede(s *session.Session, v *visit, name string) bool {
 	ok := h.keys.Load().ReadSession(s, v.cookies, name)
 	if ok {
 		h.shared.renewals.end(s.ID, h.now())
-		h.forgetRefreshed(context.Background(), s.ID)
 	}
 	return ok
 }

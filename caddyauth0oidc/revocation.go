@@ -43,6 +43,7 @@ const (
 	causeLogout cause = iota
 	causeBackchannel
 	causeAdmin
+	causeRefresh
 	causes
 )
 

@@ -82,7 +82,7 @@ func TestIdleReadingOfMarksIsCheap(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unload()
-	for _, most := range []int64{3, 1} {
+	for _, most := range []int64{4, 1} {
 		h.ledger.pollNow(t)
 		before := client.server.calls.Load()
 		h.ledger.pollNow(t)

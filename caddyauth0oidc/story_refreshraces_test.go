@@ -2,6 +2,7 @@ package caddyauth0oidc
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"net/http"
 	"os"
@@ -270,4 +271,33 @@ func TestStateOfAnotherSessionIsNotUsed(t *testing.T) {
 	if state, err := h.refresher.load(t.Context(), h.keys.Load(), other); !errors.Is(err, errUnreadable) || state != nil {
 		t.Errorf("%v, %v", state != nil, err)
 	}
+}
+
+// LSN-10, CONC-11: whoever comes with an older cookie to an instance that has not yet read
+// that another one ended the session does not use its refresh token, which is spent.
+func TestCONC_11_EndedElsewhereIsReadBeforeTheFirstRefresh(t *testing.T) {
+	t.Parallel()
+	w, b := signedInToRefresh(t)
+	w.due()
+	old := cookieHeader(w, b)
+	w.bearer(b)
+	h, s := w.handler(), new(session.Session)
+	if !h.keys.Load().ReadSession(s, []string{old}, h.secureCookies.Session.Name) {
+		t.Fatal("there is no session")
+	}
+	elsewhere := revocation.New(revocation.Config{Store: h.storage, Path: h.ledgerFolder(), Now: w.clock.Now, Random: rand.Reader})
+	if err := elsewhere.Revoke(t.Context(), revocation.OfSession(s.ID, h.marksUntil())); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.refresher.remove(t.Context(), s.ID); err != nil {
+		t.Fatal(err)
+	}
+	h.refresher.mu.Lock()
+	clear(h.refresher.recent)
+	h.refresher.mu.Unlock()
+	calls := w.exchanges()
+	if statuses := w.together(1, old); statuses[http.StatusUnauthorized] != 1 || calls() != 0 {
+		t.Errorf("%v, %d refreshes", statuses, calls())
+	}
+	w.wantNoReuse()
 }
