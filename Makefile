@@ -10,11 +10,12 @@ test:
 	go test -race ./...
 
 # A real browser before, and application servers behind, a Caddy that xcaddy built;
-# and several of them on one Redis.
+# and several of them on one Redis, whose figures are shown.
 e2e: build
 	GOPROXY=off GOSUMDB=off go run -C e2e ./xcaddybuild testdata/cluster/xcaddy.json ../caddy-redis
 	sh e2e/install.sh
-	go test -C e2e -count=1 -timeout 20m ./...
+	go test -C e2e -count=1 -timeout 20m -skip '^Test(Cluster|Soak)' ./...
+	go test -C e2e -count=1 -timeout 20m -v -run '^Test(Cluster|Soak)' .
 
 # Several instances under mixed traffic for so long, and whether one of them grows.
 # Needs what `make e2e` made.

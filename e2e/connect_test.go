@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -81,22 +82,25 @@ func connectCommand(t *testing.T) (cmd *exec.Cmd, master, child *auth0sim.Tenant
 // Ctrl-C, or the end of the terminal, in the middle, as a real process gets it: nothing is left of the run.
 func TestConnectThatIsInterruptedLeavesNothing(t *testing.T) {
 	t.Parallel()
-	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
-		t.Run(signal.String(), func(t *testing.T) {
+	heard := make(chan os.Signal, 1) // a process below nohup would hand on that it ignores the signal
+	signal.Notify(heard, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(heard) })
+	for _, by := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		t.Run(by.String(), func(t *testing.T) {
 			t.Parallel()
-			testConnectInterruptedBy(t, signal)
+			testConnectInterruptedBy(t, by)
 		})
 	}
 }
 
-func testConnectInterruptedBy(t *testing.T, signal os.Signal) {
+func testConnectInterruptedBy(t *testing.T, by os.Signal) {
 	cmd, master, child := connectCommand(t)
 	told := &awaited{text: new(strings.Builder), part: "interrupted", seen: make(chan struct{})}
 	var removed atomic.Int32
 	count := func(_ http.ResponseWriter, r *http.Request) bool {
 		switch {
 		case r.Method == http.MethodPost && r.URL.Path == "/api/v2/connections":
-			_ = cmd.Process.Signal(signal)
+			_ = cmd.Process.Signal(by)
 			select { // the answer comes after the signal
 			case <-told.seen:
 			case <-time.After(10 * time.Second):
