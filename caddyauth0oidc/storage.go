@@ -151,7 +151,11 @@ func (s *sharedStorage) Load(ctx context.Context, key string) ([]byte, error) {
 	if _, err := s.List(ctx, probedPath, false); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("asking whether the storage can be read: %w", err)
 	}
-	return ask(ctx, s, load)
+	value, err = ask(ctx, s, load)
+	if err != nil && ctx.Err() != nil { // of which some storages say the same
+		return nil, gaveUp(ctx.Err())
+	}
+	return value, err
 }
 
 func (s *sharedStorage) Delete(ctx context.Context, key string) error {
@@ -195,7 +199,9 @@ func (s *sharedStorage) Lock(ctx context.Context, name string) error {
 	return nil
 }
 
-// Unlock asks the client that has the lock, and keeps it fresh, even if that was closed.
+// Unlock asks the client that has the lock, and keeps it fresh, even if that was closed. It
+// waits for no turn: a lock that was not given back is kept fresh for as long as the process
+// lives, and no more are given back than were obtained.
 func (s *sharedStorage) Unlock(ctx context.Context, name string) error {
 	s.mu.Lock()
 	holder, ok := s.held[name]
@@ -204,7 +210,7 @@ func (s *sharedStorage) Unlock(ctx context.Context, name string) error {
 	if !ok {
 		return errNotLocked
 	}
-	_, err := once(ctx, s, holder, call[struct{}]{turns: s.calls, do: func(ctx context.Context, storage certmagic.Storage) (struct{}, error) {
+	_, err := once(ctx, s, holder, call[struct{}]{do: func(ctx context.Context, storage certmagic.Storage) (struct{}, error) {
 		return struct{}{}, storage.Unlock(ctx, name)
 	}})
 	return err

@@ -36,6 +36,32 @@ func TestFAULT_21_FailureIsNotAbsence(t *testing.T) {
 	}
 }
 
+// givesUp is a client whose user has gone at the second look for a key.
+type givesUp struct {
+	*brittle
+	looks int
+	leave func()
+}
+
+func (g *givesUp) Load(context.Context, string) ([]byte, error) {
+	if g.looks++; g.looks == 2 {
+		g.leave()
+	}
+	return nil, fs.ErrNotExist
+}
+
+// FAULT-21: nor is the end of the time for a call, of which such storages say the same.
+func TestFAULT_21_EndOfTheTimeIsNotAbsence(t *testing.T) {
+	t.Parallel()
+	for range 100 { // of two who see the end, either may be first
+		ctx, leave := context.WithCancel(t.Context())
+		s, _ := shareStorage(t, &givesUp{brittle: newBrittle(t), leave: leave})
+		if _, err := s.Load(ctx, "a/b"); !errors.Is(err, context.Canceled) || errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+	}
+}
+
 // FAULT-21: neither a dead storage nor one that lost sight of the file alone gets a new
 // secret, which would sign everybody out.
 func TestFAULT_21_BlipMakesNoSecret(t *testing.T) {
@@ -94,6 +120,34 @@ func TestFAULT_21_HangingStorageKeepsFewCalls(t *testing.T) {
 		}
 		if err := s.Store(t.Context(), "a", nil); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// FAULT-21: a lock is given back by a storage that hangs when it answers again, whoever
+// else it keeps waiting: its client would keep the lock fresh for ever.
+func TestFAULT_21_HangingStorageKeepsNoLock(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client := newBrittle(t)
+		s, _ := shareStorage(t, client)
+		if err := s.Lock(t.Context(), "lock"); err != nil {
+			t.Fatal(err)
+		}
+		answer := client.server.hang()
+		for range maxCalls {
+			go func() { _, _ = s.Load(t.Context(), "bell") }()
+		}
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := s.Unlock(ctx, "lock"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		answer()
+		synctest.Wait()
+		if n := client.server.locked(); n != 0 {
+			t.Errorf("%d locks are kept", n)
 		}
 	})
 }

@@ -10,8 +10,8 @@ import (
 
 // call is something that is asked of a storage. Its caller may be gone before its end.
 type call[T any] struct {
-	turns   chan struct{}
-	written string // the key that is changed, or empty
+	turns   chan struct{} // nil for what must not wait for one
+	written string        // the key that is changed, or empty
 	do      func(context.Context, certmagic.Storage) (T, error)
 	late    func(certmagic.Storage) // undoes what succeeded when the caller had gone; may be nil
 }
@@ -89,6 +89,9 @@ func (s *sharedStorage) begin(ctx context.Context, turns chan struct{}, written 
 		return nil, err
 	}
 	if err = ctx.Err(); err == nil {
+		if turns == nil {
+			return release, nil
+		}
 		select {
 		case turns <- struct{}{}:
 			return func() { release(); <-turns }, nil
