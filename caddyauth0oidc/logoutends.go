@@ -17,7 +17,7 @@ import (
 type heldSession struct {
 	session session.Session
 	tokens  *session.Tokens // or nil
-	keeper  *Handler
+	keeper  *Handler        // of those that share it, one for which it is alive, if there is any
 }
 
 // heldSessions finds the sessions of the site's directives that share this route.
@@ -27,7 +27,10 @@ func (h *Handler) heldSessions(r *http.Request, v *visit) (held []heldSession) {
 		if !other.keys.Load().ReadSession(&one.session, v.cookies, name) {
 			continue
 		}
-		if slices.ContainsFunc(held, func(same heldSession) bool { return same.session.ID == one.session.ID }) {
+		if i := slices.IndexFunc(held, func(same heldSession) bool { return same.session.ID == one.session.ID }); i >= 0 {
+			if !held[i].session.Alive(h.now(), held[i].keeper.limits) {
+				held[i].keeper = other
+			}
 			continue
 		}
 		one.tokens, _ = other.keys.Load().ReadTokens(&one.session, v.cookies, name)
@@ -60,7 +63,7 @@ func (s *heldSession) findNewest(ctx context.Context, by *Handler) {
 	}
 	for _, known := range [...]*session.Refreshed{by.refresher.find(id).state, stored} {
 		if known != nil && (s.tokens == nil || newer(&known.Tokens, s.tokens)) {
-			s.session, s.tokens = known.Session, &known.Tokens
+			s.session, s.tokens = continuedAs(known, &s.session), &known.Tokens
 		}
 	}
 }

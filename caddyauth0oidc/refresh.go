@@ -221,12 +221,17 @@ func (f *freshness) adopt(v *visit, state *session.Refreshed) {
 	if state == nil || f.tokens != nil && !newer(&state.Tokens, f.tokens) {
 		return
 	}
-	issue, seen := v.session.Issue, v.session.Seen
-	v.session, f.tokens, f.renew = state.Session, &state.Tokens, true
-	v.session.Issue = max(v.session.Issue, issue)
-	if seen.After(v.session.Seen) {
-		v.session.Seen = seen
+	v.session, f.tokens, f.renew = continuedAs(state, &v.session), &state.Tokens, true
+}
+
+// continuedAs gives the session of the state for a browser that may have used it since.
+func continuedAs(state *session.Refreshed, had *session.Session) session.Session {
+	s := state.Session
+	s.Issue = max(s.Issue, had.Issue)
+	if had.Seen.After(s.Seen) {
+		s.Seen = had.Seen
 	}
+	return s
 }
 
 // newer compares tokens of one session. Their ends would not tell: what was issued later
