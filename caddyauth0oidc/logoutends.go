@@ -101,10 +101,15 @@ func (h *Handler) beginEnds(ctx context.Context, v *visit) *sessionEnds {
 // a use for that looks for it before.
 func (e *sessionEnds) end(id [16]byte, mark func(context.Context)) {
 	e.handler.shared.renewals.end(id, e.handler.now())
-	e.storing.Go(func() { mark(e.ctx) })
 	if e.by != nil {
-		e.storing.Go(func() { e.by.forgetRefreshed(e.ctx, id) })
+		e.by.refresher.remember(id, refreshState{over: true})
 	}
+	e.storing.Go(func() {
+		mark(e.ctx)
+		if e.by != nil { // not before: it keeps the others from using the refresh token of an older cookie
+			e.by.forgetRefreshed(e.ctx, id)
+		}
+	})
 }
 
 // endHeld ends a session that the browser has, and every copy of it.

@@ -1,7 +1,9 @@
 package caddyauth0oidc
 
 import (
+	"context"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -56,5 +58,37 @@ func TestASVS_13_LogoutOfASessionThatOneDirectiveStillAcceptsEndsCopies(t *testi
 	w.send(b, "POST", "/auth/logout", ownPost)
 	if status := w.copyOf("/x", stolen); status == http.StatusOK {
 		t.Error("a copy of the cookie is still a session")
+	}
+}
+
+// markedFirst is a storage from which a session's state goes when the others can know that
+// the session has ended.
+type markedFirst struct {
+	storage
+	marked func() bool
+	early  atomic.Bool
+}
+
+func (s *markedFirst) Delete(ctx context.Context, key string) error {
+	if !s.marked() {
+		s.early.Store(true)
+	}
+	return s.storage.Delete(ctx, key)
+}
+
+// CONC-11: what is stored of a session keeps other instances from using a refresh token of
+// an older cookie, so it stays until they can know that the session has ended.
+func TestCONC_11_LogoutMarksTheSessionBeforeItForgetsItsTokens(t *testing.T) {
+	t.Parallel()
+	w, b := signedInToRefresh(t)
+	w.due()
+	w.bearer(b)
+	s, _ := w.browserTokens(b)
+	h := w.handler()
+	asked := &markedFirst{storage: h.storage, marked: func() bool { return h.revoked(&s) && h.ledger.Status().Waiting == 0 }}
+	h.refresher.storage = asked
+	w.send(b, "POST", "/auth/logout", ownPost)
+	if n := w.storedStates(); n != 0 || asked.early.Load() {
+		t.Errorf("%d states are left, removed too early: %t", n, asked.early.Load())
 	}
 }
