@@ -2,7 +2,6 @@ package caddyauth0oidc
 
 import (
 	"io"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -268,9 +267,9 @@ type Handler struct {
 	shared        *shared
 	keeping       *keeping // for the memory of what it shares
 	storage       *sharedStorage
-	ledger        *ledger         // of sessions that were ended
-	refresher     *refresher      // nil without the setting
-	leading       *sync.WaitGroup // refreshes that this handler does
+	ledger        *ledger    // of sessions that were ended
+	refresher     *refresher // nil without the setting
+	leading       *work      // refreshes that this handler does
 	place         *atomic.Pointer[place]
 	now           func() time.Time
 	random        io.Reader

@@ -111,7 +111,7 @@ func (h *Handler) prepareRefresh() (err error) {
 	if h.Refresh == nil {
 		return nil
 	}
-	h.leading = new(sync.WaitGroup)
+	h.leading = new(work)
 	h.refresher, err = h.acquireRefresher()
 	return err
 }
@@ -127,7 +127,7 @@ func (h *Handler) refreshes() bool {
 	}
 	done := make(chan struct{})
 	go func() {
-		h.leading.Wait()
+		h.leading.wait()
 		close(done)
 	}()
 	if caddy.Exiting() {
@@ -144,7 +144,7 @@ func (h *Handler) refreshes() bool {
 
 // releaseLater gives back what is shared when the last refresh is done.
 func (h *Handler) releaseLater() {
-	h.leading.Wait()
+	h.leading.wait()
 	if err := h.release(); err != nil { // the configuration's own log is closed
 		caddy.Log().Error("giving back what an earlier configuration had", zap.Error(err))
 	}
@@ -202,7 +202,7 @@ func (f *refresher) complains(now time.Time) bool {
 
 // join gives what the refresh of the session that is under way comes to; without one it
 // begins one, which goes on whether anybody waits for it or not.
-func (f *refresher) join(id [16]byte, leading *sync.WaitGroup, refresh func(context.Context) refreshState) *flight {
+func (f *refresher) join(id [16]byte, leading *work, refresh func(context.Context) refreshState) *flight {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if under := f.flights[id]; under != nil {
@@ -211,7 +211,7 @@ func (f *refresher) join(id [16]byte, leading *sync.WaitGroup, refresh func(cont
 	slow, over := context.WithTimeout(context.Background(), refreshPatience)
 	under := &flight{done: make(chan struct{}), slow: slow}
 	f.flights[id] = under
-	leading.Go(func() {
+	leading.start(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), refreshTimeout)
 		defer cancel()
 		defer over()
