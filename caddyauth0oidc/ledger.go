@@ -2,8 +2,6 @@ package caddyauth0oidc
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
 	"slices"
@@ -77,7 +75,7 @@ func (h *Handler) acquireLedger(ctx caddy.Context) (*ledger, error) {
 	if err := registerMetrics(ctx); err != nil {
 		return nil, err
 	}
-	folder := h.ledgerFolder()
+	folder := h.folderIn(revocationPath)
 	key := h.storage.name + " " + folder
 	value, _, err := ledgers.LoadOrNew(key, func() (caddy.Destructor, error) {
 		l := &ledger{
@@ -96,11 +94,6 @@ func (h *Handler) acquireLedger(ctx caddy.Context) (*ledger, error) {
 	l := value.(*ledger)
 	l.join(ctx, h)
 	return l, nil
-}
-
-func (h *Handler) ledgerFolder() string {
-	sum := sha256.Sum256([]byte(h.issuer() + "\x00" + h.ClientID))
-	return revocationPath + hex.EncodeToString(sum[:8])
 }
 
 func (l *ledger) join(ctx context.Context, h *Handler) {

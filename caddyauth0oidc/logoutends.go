@@ -2,7 +2,6 @@ package caddyauth0oidc
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -57,7 +56,9 @@ func (s *heldSession) findNewest(ctx context.Context, by *Handler) {
 		return
 	}
 	id := s.session.ID
-	stored, err := by.refresher.loadSoon(ctx, s.keeper.keys.Load(), id)
+	ctx, cancel := context.WithTimeout(ctx, logoutPatience/2)
+	defer cancel()
+	stored, err := by.refresher.load(ctx, s.keeper.keys.Load(), id)
 	if err != nil {
 		s.keeper.logger.Warn("signing out of a session that may have been refreshed elsewhere", zap.Error(err))
 	}
@@ -65,23 +66,6 @@ func (s *heldSession) findNewest(ctx context.Context, by *Handler) {
 		if known != nil && (s.tokens == nil || newer(&known.Tokens, s.tokens)) {
 			s.session, s.tokens = continuedAs(known, &s.session), &known.Tokens
 		}
-	}
-}
-
-// loadSoon is load for a user who waits: storages may hang for longer than they are told.
-func (f *refresher) loadSoon(ctx context.Context, ring *session.Keyring, id [16]byte) (state *session.Refreshed, err error) {
-	ctx, cancel := context.WithTimeout(ctx, logoutPatience/2)
-	defer cancel()
-	loaded := make(chan func() (*session.Refreshed, error), 1)
-	go func() {
-		state, err := f.load(ctx, ring, id)
-		loaded <- func() (*session.Refreshed, error) { return state, err }
-	}()
-	select {
-	case got := <-loaded:
-		return got()
-	case <-ctx.Done():
-		return nil, fmt.Errorf("reading a refreshed session in Caddy's storage: %w", ctx.Err())
 	}
 }
 

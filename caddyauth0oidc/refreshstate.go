@@ -2,7 +2,6 @@ package caddyauth0oidc
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -83,8 +82,7 @@ type flight struct {
 }
 
 func (h *Handler) acquireRefresher() (*refresher, error) {
-	sum := sha256.Sum256([]byte(h.issuer() + "\x00" + h.ClientID))
-	folder := refreshedPath + hex.EncodeToString(sum[:8])
+	folder := h.folderIn(refreshedPath)
 	key := h.storage.name + " " + folder
 	value, _, err := refreshers.LoadOrNew(key, func() (caddy.Destructor, error) {
 		f := &refresher{

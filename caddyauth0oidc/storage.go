@@ -3,6 +3,7 @@ package caddyauth0oidc
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -235,4 +236,10 @@ func storageName(storage certmagic.Storage) string {
 	}
 	sum := sha256.Sum256(written)
 	return fmt.Sprintf("%T %x", storage, sum[:8])
+}
+
+// folderIn gives the folder of the handler's issuer and client in one of Caddy's storage.
+func (h *Handler) folderIn(path string) string {
+	sum := sha256.Sum256([]byte(h.issuer() + "\x00" + h.ClientID))
+	return path + hex.EncodeToString(sum[:8])
 }

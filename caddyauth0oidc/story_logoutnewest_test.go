@@ -134,8 +134,9 @@ func TestRIL_08_LogoutWhileTheStorageHangs(t *testing.T) {
 	t.Parallel()
 	w, b := signedInToRefresh(t)
 	_, known := w.browserTokens(b)
-	storage := hungStorage{released: make(chan struct{})}
-	t.Cleanup(func() { close(storage.released) })
+	hung, storage := hungStorage{released: make(chan struct{})}, newSharedStorage("hung")
+	t.Cleanup(func() { close(hung.released) })
+	storage.join(&storageUser{w.handler(), t.Context(), hung})
 	w.handler().refresher.storage = storage
 	asked, began := w.revocations(), time.Now()
 	response, _ := w.send(b, "POST", "/auth/logout", ownPost)

@@ -285,7 +285,7 @@ func TestCONC_11_EndedElsewhereIsReadBeforeTheFirstRefresh(t *testing.T) {
 	if !h.keys.Load().ReadSession(s, []string{old}, h.secureCookies.Session.Name) {
 		t.Fatal("there is no session")
 	}
-	elsewhere := revocation.New(revocation.Config{Store: h.storage, Path: h.ledgerFolder(), Now: w.clock.Now, Random: rand.Reader})
+	elsewhere := revocation.New(revocation.Config{Store: h.storage, Path: h.folderIn(revocationPath), Now: w.clock.Now, Random: rand.Reader})
 	if err := elsewhere.Revoke(t.Context(), revocation.OfSession(s.ID, h.marksUntil())); err != nil {
 		t.Fatal(err)
 	}
