@@ -153,15 +153,7 @@ backend instances
 // startBalancer runs haproxy in front of the instances and gives its port.
 func startBalancer(t *testing.T, folder string, nodes []*node) (port string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	socket, err := l.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
+	at, socket := openSocket(t)
 	defer func() { _ = socket.Close() }()
 	config := balancing
 	for _, n := range nodes {
@@ -175,10 +167,7 @@ func startBalancer(t *testing.T, folder string, nodes []*node) (port string) {
 	run := start(t, programPath(t, "haproxy"), []string{"-db", "-f", path}, func(cmd *exec.Cmd) {
 		cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, []*os.File{socket}
 	})
-	_, port, err = net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	port = strconv.Itoa(at.Port)
 	awaitBalancer(t, run, port, log.Name())
 	return port
 }

@@ -144,17 +144,9 @@ func apacheFolder(t *testing.T) string {
 // waits for it and gives its address.
 func startGunicorn(t *testing.T) func() (address string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	socket, err := l.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
+	at, socket := openSocket(t)
 	defer func() { _ = socket.Close() }()
-	address, folder := l.Addr().String(), t.TempDir()
+	address, folder := at.String(), t.TempDir()
 	log := filepath.Join(folder, "output")
 	output := outputFile(t, log)
 	gunicorn := start(t, installed(t, "/usr/bin/gunicorn"), []string{

@@ -96,16 +96,24 @@ const globalOptions = `{
 // between, and whoever connects before Caddy is ready waits.
 func (w *world) listen() (host string) {
 	w.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	at, socket := openSocket(w.t)
+	w.t.Cleanup(func() { _ = socket.Close() })
+	w.socket = socket
+	return fmt.Sprintf("app.localhost:%d", at.Port)
+}
+
+// openSocket gives a socket that a program can be started with, and which listens already.
+func openSocket(t *testing.T) (at *net.TCPAddr, socket *os.File) {
+	t.Helper()
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	if w.socket, err = l.(*net.TCPListener).File(); err != nil {
-		w.t.Fatal(err)
+	if socket, err = l.File(); err != nil {
+		t.Fatal(err)
 	}
-	w.t.Cleanup(func() { _ = w.socket.Close() })
-	return fmt.Sprintf("app.localhost:%d", l.Addr().(*net.TCPAddr).Port)
+	return l.Addr().(*net.TCPAddr), socket
 }
 
 func (w *world) write(name, content string) {
