@@ -351,14 +351,14 @@ func conventionTakesBlock(t *testing.T, before, after string) bool {
 	return err != nil && conventionKnown.MatchString(err.Error())
 }
 
-func TestSettingsAreTheSameInParserReadmeAndExample(t *testing.T) {
+func TestSettingsAreTheSameInParserDocumentationAndExample(t *testing.T) {
 	t.Parallel()
 	known := conventionSettings(t)
 	if len(known) < 15 || !slices.Contains(known, "session cookie same_site") || !slices.Contains(known, "connection strategy") {
 		t.Fatalf("the parser's settings are %q", known)
 	}
 	for name, documented := range map[string][]string{
-		"README.md":         conventionReadmeSettings(t),
+		"docs/settings.md":  conventionDocumentedSettings(t),
 		"Caddyfile.example": conventionExampleSettings(t),
 	} {
 		for _, setting := range known {
@@ -385,11 +385,11 @@ func conventionCount(all []string, one string) (n int) {
 
 var conventionRow = regexp.MustCompile("^\\| *`([a-zA-Z0-9_<> ]+)`[^|]*\\|")
 
-// conventionReadmeSettings reads the first column of the table that has a row
+// conventionDocumentedSettings reads the first column of the table that has a row
 // for `domain`.
-func conventionReadmeSettings(t *testing.T) []string {
+func conventionDocumentedSettings(t *testing.T) []string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(conventionRoot, "README.md"))
+	text, err := os.ReadFile(filepath.Join(conventionRoot, "docs", "settings.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -404,7 +404,7 @@ func conventionReadmeSettings(t *testing.T) []string {
 			table = nil
 		}
 	}
-	t.Fatal("README.md has no table with a row for `domain`")
+	t.Fatal("docs/settings.md has no table with a row for `domain`")
 	return nil
 }
 
@@ -530,10 +530,10 @@ func TestNothingIsLeftToDo(t *testing.T) {
 	})
 }
 
-// Every code of a refusal has its words on the page and its row in the README.
+// Every code of a refusal has its words on the page and its row in docs/errors.md.
 func TestEveryRefusalCodeIsDocumented(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../README.md")
+	documented, err := os.ReadFile("../docs/errors.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -550,8 +550,8 @@ func TestEveryRefusalCodeIsDocumented(t *testing.T) {
 		if m := messages[code]; m.title == "" || m.text == "" {
 			t.Errorf("%s has no words for the page", code)
 		}
-		if !strings.Contains(string(readme), "\n| `"+code+"` |") {
-			t.Errorf("%s has no row in the README", code)
+		if !strings.Contains(string(documented), "\n| `"+code+"` |") {
+			t.Errorf("%s has no row in docs/errors.md", code)
 		}
 	}
 }

@@ -51,10 +51,17 @@ func TestLinksOfTheDocumentationLeadSomewhere(t *testing.T) {
 	}
 }
 
-// Every example is named in the README, by which people find it.
-func TestEveryExampleIsNamedInTheReadme(t *testing.T) {
+// A link leads to every example and to every page of the documentation, by which people find them.
+func TestLinksLeadToEveryExampleAndPage(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../README.md")
+	linked := make(map[string]bool)
+	for _, page := range docPages(t) {
+		for _, link := range docLink.FindAllStringSubmatch(docProse(t, page), -1) {
+			path, _, _ := strings.Cut(link[1], "#")
+			linked[filepath.Join(filepath.Dir(page), filepath.FromSlash(path))] = true
+		}
+	}
+	wanted, err := filepath.Glob("../docs/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,10 +70,23 @@ func TestEveryExampleIsNamedInTheReadme(t *testing.T) {
 		t.Fatal(folders, err)
 	}
 	for _, folder := range folders {
-		if name := "examples/" + filepath.Base(filepath.Dir(folder)); !strings.Contains(string(readme), "("+name+")") && !strings.Contains(string(readme), "("+name+"/") {
-			t.Errorf("no link leads to %s", name)
+		wanted = append(wanted, filepath.Dir(folder))
+	}
+	for _, path := range wanted {
+		if !linked[path] && !linked[filepath.Join(path, "README.md")] {
+			t.Errorf("no link leads to %s", path)
 		}
 	}
+}
+
+// docPages are the README and the documentation.
+func docPages(t *testing.T) []string {
+	t.Helper()
+	pages, err := filepath.Glob("../docs/*.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatal(pages, err)
+	}
+	return append(pages, "../README.md")
 }
 
 // docProse is a page without its blocks of code.
