@@ -101,6 +101,8 @@ func conventionMay(dir, imported string) bool {
 		return strings.HasPrefix(imported, edge+"/internal/")
 	case dir == edge+"/internal/session", dir == edge+"/internal/policy", dir == edge+"/internal/upstream":
 		return imported == edge+"/internal/profile"
+	case dir == edge+"/internal/doctor":
+		return imported == edge+"/internal/tenant" || imported == edge+"/internal/management"
 	}
 	return !strings.HasPrefix(dir, edge)
 }
