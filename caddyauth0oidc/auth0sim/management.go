@@ -42,6 +42,7 @@ func (t *Tenant) addManagementRoutes(mux *http.ServeMux) {
 		{"POST /api/v2/clients", t.createClient, []string{"create:clients"}},
 		{"DELETE /api/v2/clients/{id}", t.deleteClient, []string{"delete:clients"}},
 		{"PATCH /api/v2/clients/{id}", t.updateClient, []string{"update:clients"}},
+		{"GET /api/v2/tenants/settings", t.readSettings, []string{"read:tenant_settings"}},
 	} {
 		mux.HandleFunc(route.pattern, t.authorized(route.handler, route.scopes))
 	}

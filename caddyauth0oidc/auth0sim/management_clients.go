@@ -55,9 +55,9 @@ func (t *Tenant) clientBody(app Application, token accessGrant) map[string]any {
 		"client_id": app.ClientID, "name": app.Name, "app_type": app.AppType, "is_first_party": true,
 		"oidc_conformant": !app.Legacy, "callbacks": orEmpty(app.Callbacks),
 		"allowed_logout_urls": orEmpty(app.AllowedLogoutURLs), "grant_types": orEmpty(app.GrantTypes),
-		"token_endpoint_auth_method": app.TokenEndpointAuthMethod, "jwt_configuration": signing,
-		"refresh_token": refreshSettings(app),
+		"jwt_configuration": signing, "refresh_token": refreshSettings(app),
 	}
+	addLoginSettings(body, app)
 	if app.Description != "" {
 		body["description"] = app.Description
 	}
