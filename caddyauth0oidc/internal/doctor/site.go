@@ -26,6 +26,12 @@ type Site struct {
 	Callback, ReturnTo string
 	// Scopes, Audience and Organization are sent with each login.
 	Scopes, Audience, Organization string
+	// Push says whether logins are pushed: tenant.PushAuto, PushOn or PushOff; empty is PushAuto.
+	Push string
+	// LogoutStrategy is tenant.LogoutAuto, LogoutOIDC or LogoutV2; empty is LogoutAuto.
+	LogoutStrategy string
+	// ChildReturnTo is the path that the child sends browsers back to after a logout; empty without `logout child`.
+	ChildReturnTo string
 	// Client reaches the tenants, in the way of the directive's `http`.
 	Client *http.Client
 }
