@@ -86,13 +86,13 @@ func (i *inquiry) compareChild(k *child) {
 			"The connection "+shown(c.Name)+" leads to "+shown(k.home)+", and child domain is "+shown(c.ChildDomain)+".",
 			"They are two tenants, or one tenant under its canonical and its custom domain. Sessions belong to one domain, so that logout "+
 				"child would not end them.",
-			"Write child domain as the connection has it: dashboard of the master, Authentication, Enterprise, the connection.")
+			"Write child domain as the connection has it in the master's dashboard: Authentication > Enterprise > (the connection).")
 	}
 	if c.ChildClientID != "" && c.ChildClientID != k.clientID {
 		i.fault("child client "+c.Name, Warning, CodeChildClient,
 			"The connection "+shown(c.Name)+" uses the client id "+shown(k.clientID)+" in the child, and child client_id is "+shown(c.ChildClientID)+".",
 			"The connection was set up with another application, or the settings name another one.",
-			"Write child client_id as the connection has it: dashboard of the master, Authentication, Enterprise, the connection.")
+			"Write child client_id as the connection has it in the master's dashboard: Authentication > Enterprise > (the connection).")
 	}
 }
 
@@ -144,30 +144,32 @@ func (i *inquiry) childNotAsked(k *child, a reply) {
 
 // childRefused reports what the child has against a login that the master sends there.
 func (i *inquiry) childRefused(k *child, kind refusal, a reply) {
-	const where = "dashboard of the child, Applications, the application "
+	const where = "in the child's dashboard: Applications > "
 	switch kind {
 	case refusedClient:
+		without := k.connection
+		without.ChildClientID = ""
 		i.fault(k.about("client"), Failure, CodeChildClientUnknown,
 			"The child "+shown(k.home)+" does not know the client id "+shown(k.clientID)+" of the connection "+shown(k.connection.Name)+".",
 			"The connection has a mistake in the client id, leads to another tenant, or the application was deleted there.",
-			"Write the Client ID of an application of the child into the connection: dashboard of the master, Authentication, Enterprise, "+
-				"the connection, Settings"+i.orConnectTo(k.connection, "")+".")
+			"Write the Client ID of an application of the child into the connection in the master's dashboard: Authentication > Enterprise > "+
+				"(the connection) > Settings"+i.orConnectTo(without, "")+".")
 	case refusedCallback:
 		i.childCallbackMissing(k)
 	case refusedGrant:
 		i.fault(k.about("grant"), Failure, CodeChildGrantMissing, "The child's application "+shown(k.clientID)+" may not use authorization codes.",
-			"The grant type Authorization Code is off.", "Switch it on: "+where+shown(k.clientID)+", Settings, Advanced Settings, Grant Types.")
+			"The grant type Authorization Code is off.", "Switch it on "+where+shown(k.clientID)+" > Settings > Advanced > Grant Types.")
 	case refusedAllConnections, refusedConnection:
 		i.fault(k.about("connections"), Failure, CodeChildNoConnections, "The child's application "+shown(k.clientID)+" has no connection to sign users in with.",
 			"Connections of the child have to be enabled for each application.",
-			"Enable the connection of the users: "+where+shown(k.clientID)+", Connections; or name it with --child-connection: "+i.connect(k.connection, "")+".")
+			"Enable the connection of the users "+where+shown(k.clientID)+" > Connections; or run "+i.connect(k.connection, "")+" --child-connection NAME.")
 	default:
 		seen := "The child " + shown(k.home) + " refuses logins with a page of status " + number(a.status) + "."
 		if code := a.errorCode(); code != "" {
 			seen = "The child " + shown(k.home) + " refuses logins with " + code + "."
 		}
 		i.fault(k.about("login"), Failure, CodeChildRefused, seen, "The reason has no code of its own; the child's log says it.",
-			"Look at the newest entries of the dashboard of the child, Monitoring, Logs, and at the Allowed Callback URLs of "+where+shown(k.clientID)+".")
+			"Look at the newest entries of Monitoring > Logs in the child's dashboard, and at the Allowed Callback URLs of Applications > "+shown(k.clientID)+".")
 	}
 }
 
@@ -180,10 +182,10 @@ func (i *inquiry) childCallbackMissing(k *child) {
 }
 
 func (i *inquiry) addChildCallback(k *child) string {
-	text := "Add " + shown(k.callback) + " to the Allowed Callback URLs: dashboard of the child, Applications, the application " + shown(k.clientID) +
-		", Settings" + i.orConnectTo(k.connection, "")
-	if !strings.HasSuffix(hostOf(i.home()), ".auth0.com") {
-		text += " (with --custom-domain " + hostOf(i.home()) + ", and --master the canonical domain, if that is a custom domain)"
+	text := "Add " + shown(k.callback) + " to the Allowed Callback URLs in the child's dashboard: Applications > " + shown(k.clientID) +
+		" > Settings" + i.orConnectTo(k.connection, "")
+	if !strings.HasSuffix(bareHost(i.home()), ".auth0.com") {
+		text += " (with --custom-domain " + bareHost(i.home()) + ", and --master the canonical domain, if that is a custom domain)"
 	}
 	return text + "."
 }
@@ -198,7 +200,7 @@ func (i *inquiry) askChildSecret(ctx context.Context, k *child) {
 	if secret == "" {
 		i.unknown(CodeChildSecretUnread, "Whether the child takes the secret of the connection "+shown(k.connection.Name)+" was not looked at.",
 			"The Management API does not show the secret to this token.",
-			"Grant the scope read:connections_options: dashboard of the master, Applications, APIs, Auth0 Management API, Machine to Machine "+
+			"Grant the scope read:connections_options in the master's dashboard: Applications > APIs > Auth0 Management API > Machine to Machine "+
 				"Applications. Or try a login by hand.")
 		return
 	}

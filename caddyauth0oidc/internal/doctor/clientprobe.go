@@ -108,7 +108,7 @@ func (i *inquiry) refreshes() bool {
 
 // clientRefused tells why, as far as other ways to authenticate show it.
 func (i *inquiry) clientRefused(ctx context.Context, app tenant.Application, callback string, v verdict) {
-	const where = "dashboard of the master, Applications, the application, Credentials"
+	const where = "Applications > (yours) > Credentials in the master's dashboard"
 	switch {
 	case i.faulty[aboutCredentials]: // its method is read already
 	case app.Certificate != nil:
@@ -139,7 +139,7 @@ func (i *inquiry) secretRefused(ctx context.Context, app tenant.Application, cal
 	}
 	i.fault(aboutCredentials, Failure, CodeClientSecretWrong, "The token endpoint of the master refuses the client secret, whichever way it is sent.",
 		"The secret is not the application's, such as after a rotation; or the application authenticates with a key, a certificate or "+
-			"not at all.", "Copy the Client Secret anew: dashboard of the master, Applications, the application, Settings. Compare the "+
+			"not at all.", "Copy the Client Secret anew in the master's dashboard: Applications > (yours) > Settings. Compare the "+
 			"Authentication Method: "+where+".")
 }
 
@@ -156,14 +156,14 @@ func (i *inquiry) firstRefused() {
 func (i *inquiry) refreshGrantMissing(seen string) {
 	i.fault(aboutRefresh, Failure, CodeRefreshGrantMissing, seen,
 		"refresh is on, and the grant type Refresh Token is off, so that sessions end with their first access token.",
-		"Switch it on: dashboard of the master, Applications, the application, Settings, Advanced Settings, Grant Types. Or leave refresh out.")
+		"Switch it on in the master's dashboard: Applications > (yours) > Settings > Advanced > Grant Types. Or leave refresh out.")
 }
 
 func (i *inquiry) tokenRefused(refused *tenant.RefusedError) {
 	i.fault("token endpoint", Failure, CodeTokenRefused,
 		"The token endpoint of the master refuses with "+refused.Code+" (status "+number(refused.Status)+").",
 		"The reason has no code of its own; the tenant's log says it.",
-		"Look at the newest entries of the dashboard of the master, Monitoring, Logs.")
+		"Look at the newest entries of Monitoring > Logs in the master's dashboard.")
 }
 
 func (i *inquiry) tokenNotAsked(err error) {

@@ -25,7 +25,7 @@ func (i *inquiry) readConnection(ctx context.Context, m Management, c Connection
 	if read == nil {
 		i.fault(aboutConnection(c), Failure, CodeConnectionMissing, "The master has no connection "+shown(c.Name)+".",
 			"The name has a mistake, or is that of another tenant. Names are case-sensitive, and not the labels of the buttons.",
-			"Compare connection with the names: dashboard of the master, Authentication, Enterprise"+i.orConnectTo(c, "")+".")
+			"Compare connection with the names in the master's dashboard: Authentication > Enterprise"+i.orConnectTo(c, "")+".")
 		return nil
 	}
 	i.connection[c.Name] = read
@@ -36,7 +36,7 @@ func (i *inquiry) readConnection(ctx context.Context, m Management, c Connection
 	if err == nil && !enabled {
 		i.fault(aboutConnection(c), Failure, CodeConnectionNotEnabled, "The connection "+shown(c.Name)+" is not enabled for the application.",
 			"New connections are enabled for no application.",
-			"Switch it on: dashboard of the master, Applications, the application, Connections"+i.orConnectTo(c, "")+".")
+			"Switch it on in the master's dashboard: Applications > (yours) > Connections"+i.orConnectTo(c, "")+".")
 	}
 	i.judgeConnection(c, read)
 	return nil
@@ -58,14 +58,14 @@ func (i *inquiry) judgeConnection(c Connection, read *connection) {
 	if read.Options == nil && (read.Strategy == strategyAuth0 || read.Strategy == strategyOIDC) {
 		i.unknown(CodeManagementScope, "The options of the connection "+shown(c.Name)+" were not read: the token lacks the scope read:connections_options.",
 			"The machine-to-machine application has fewer scopes.",
-			"Grant read:connections_options: dashboard of the master, Applications, APIs, Auth0 Management API, Machine to Machine Applications.")
+			"Grant read:connections_options in the master's dashboard: Applications > APIs > Auth0 Management API > Machine to Machine Applications.")
 		delete(i.connection, c.Name)
 		return
 	}
 	if kind := read.text("type"); read.Strategy == strategyOIDC && kind != "back_channel" {
 		i.fault("type "+c.Name, Warning, CodeFrontChannel, "The connection "+shown(c.Name)+" is of the type front_channel.",
 			"The child sends ID tokens through the browser, by an implicit grant that its application needs then.",
-			"Choose Back Channel: dashboard of the master, Authentication, Enterprise, the connection, Settings"+i.orConnectTo(c, "")+".")
+			"Choose Back Channel in the master's dashboard: Authentication > Enterprise > (the connection) > Settings"+i.orConnectTo(c, "")+".")
 	}
 }
 
@@ -90,8 +90,7 @@ func (i *inquiry) readChild(ctx context.Context, k *child) {
 }
 
 func (i *inquiry) judgeChild(ctx context.Context, k *child, a *application) {
-	const where = "dashboard of the child, Applications, the application "
-	settings := where + shown(k.clientID) + ", Settings"
+	settings := "in the child's dashboard: Applications > " + shown(k.clientID) + " > Settings"
 	if !allows(a.Callbacks, k.callback) {
 		i.childCallbackUnread(k, a)
 	}
@@ -101,7 +100,7 @@ func (i *inquiry) judgeChild(ctx context.Context, k *child, a *application) {
 	if alg := a.Signing.Alg; k.strategy == strategyOIDC && (alg == "" || strings.HasPrefix(alg, "HS")) {
 		i.fault(k.about("signing"), Warning, CodeChildSigning, "The ID tokens of the child's application are signed with HS256.",
 			"Connections of strategy oidc expect RS256, unless their options say otherwise.",
-			"Choose RS256: "+settings+", Advanced Settings, OAuth, JSON Web Token Signature Algorithm"+i.orConnectTo(k.connection, "")+".")
+			"Choose RS256 "+settings+" > Advanced > OAuth > JSON Web Token Signature Algorithm"+i.orConnectTo(k.connection, "")+".")
 	}
 	c := k.connection
 	for _, base := range i.bases() {
@@ -120,7 +119,7 @@ func (i *inquiry) judgeLegacy(ctx context.Context, k *child, a *application, set
 	if a.Conformant != nil && *a.Conformant {
 		i.fault(k.about("conformant"), Failure, CodeChildConformant, "OIDC Conformant of the child's application is on.",
 			"Connections of strategy auth0-oidc read the whole profile, which Auth0 gives to applications without it alone.",
-			"Switch it off: "+settings+", Advanced Settings, OAuth"+i.orConnectTo(k.connection, "")+". Or take a connection of strategy oidc.")
+			"Switch it off "+settings+" > Advanced > OAuth"+i.orConnectTo(k.connection, "")+". Or take a connection of strategy oidc.")
 	}
 	var read struct {
 		Flags struct {
@@ -134,7 +133,7 @@ func (i *inquiry) judgeLegacy(ctx context.Context, k *child, a *application, set
 	if on := read.Flags.LegacyProfile; on != nil && !*on {
 		i.fault(k.about("profile"), Failure, CodeChildLegacyProfile, "The migration Legacy User Profile of the child is off.",
 			"Connections of strategy auth0-oidc need the older profile, which newer tenants do not have.",
-			"Switch it on: dashboard of the child, Settings, Advanced, Migrations. Where it is not shown, ask Auth0's support, or take a "+
+			"Switch it on in the child's dashboard: Settings > Advanced > Migrations. Where it is not shown, ask Auth0's support, or take a "+
 				"connection of strategy oidc.")
 	}
 }
@@ -143,11 +142,11 @@ func (i *inquiry) judgeLegacy(ctx context.Context, k *child, a *application, set
 func (i *inquiry) childCallbackUnread(k *child, a *application) {
 	for _, entry := range a.Callbacks {
 		other, err := url.Parse(entry)
-		if err != nil || other.Path != "/login/callback" || strings.EqualFold(other.Host, hostOf(k.callback)) {
+		if err != nil || other.Path != "/login/callback" || strings.EqualFold(other.Host, bareHost(k.callback)) {
 			continue
 		}
 		i.fault(k.about("callback"), Failure, CodeCustomDomainMixup,
-			"The child's application leads back to "+shown(other.Host)+", and logins of the site are at "+shown(hostOf(k.callback))+".",
+			"The child's application leads back to "+shown(other.Host)+", and logins of the site are at "+shown(bareHost(k.callback))+".",
 			"A master with a custom domain has one callback for each of its domains, and domain of the settings decides which one is used.",
 			i.addChildCallback(k)+" Or write the other domain in the settings, and add its callback there.")
 		return

@@ -31,7 +31,7 @@ func (i *inquiry) loginRefused(c Connection, kind refusal, a reply) {
 			seen = "The master refuses a login with " + code + "."
 		}
 		i.fault("login", Failure, CodeLoginRefused, seen, "The reason has no code of its own; the tenant's log says it.",
-			"Look at the newest entries of the dashboard of the master, Monitoring, Logs. caddy auth0-oidc doctor --explain explains the "+
+			"Look at the newest entries of Monitoring > Logs in the master's dashboard. caddy auth0-oidc doctor --explain explains the "+
 				"address that a browser ends at.")
 	}
 }
@@ -39,32 +39,32 @@ func (i *inquiry) loginRefused(c Connection, kind refusal, a reply) {
 func (i *inquiry) audienceUnknown() {
 	i.fault(aboutAudience, Failure, CodeAudienceUnknown, "The master knows no API with the identifier "+shown(i.site.Audience)+".",
 		"audience is compared to the byte with the identifiers of the tenant's APIs, with the slash at the end.",
-		"Correct audience, or create the API: dashboard of the master, Applications, APIs.")
+		"Correct audience, or create the API in the master's dashboard: Applications > APIs.")
 }
 
 func (i *inquiry) grantMissing(seen string) {
 	i.fault(aboutGrant, Failure, CodeGrantMissing, seen, "The grant type Authorization Code is off.",
-		"Switch it on: dashboard of the master, Applications, the application, Settings, Advanced Settings, Grant Types"+i.orConnect("")+".")
+		"Switch it on in the master's dashboard: Applications > (yours) > Settings > Advanced > Grant Types"+i.orConnect("")+".")
 }
 
 func (i *inquiry) organizationRefused(seen string) {
 	i.fault(aboutOrganization, Failure, CodeOrganizationRefused, seen,
 		"There is no such organization, the application takes none, or organization is a name and the tenant takes ids (org_...) alone.",
-		"Compare organization with the dashboard of the master, Organizations. Allow Business Users or Both: Applications, the "+
-			"application, Login Experience. For names: Settings, Advanced, Allow Organization Names in Authentication API.")
+		"Compare organization with Organizations in the master's dashboard. Allow Business Users or Both under Applications > (yours) > "+
+			"Login Experience. For names: Settings > Advanced > Allow Organization Names in Authentication API.")
 }
 
 func (i *inquiry) organizationRequired(seen string) {
 	i.fault(aboutOrganization, Failure, CodeOrganizationRequired, seen,
 		"The application is for Business Users only, and the site has no organization.",
-		"Set organization, or choose Individuals or Both: dashboard of the master, Applications, the application, Login Experience.")
+		"Set organization, or choose Individuals or Both in the master's dashboard: Applications > (yours) > Login Experience.")
 }
 
 func (i *inquiry) connectionNotUsable(c Connection) {
 	i.fault(aboutConnection(c), Failure, CodeConnectionNotUsable,
 		"The master refuses logins through the connection "+shown(c.Name)+": it was not found.",
 		"There is no connection of that name, or it is not enabled for the application; Auth0 does not tell the two apart.",
-		"Compare connection with the names, and switch it on: dashboard of the master, Applications, the application, Connections"+
+		"Compare connection with the names, and switch it on in the master's dashboard: Applications > (yours) > Connections"+
 			i.orConnectTo(c, "")+".")
 }
 
@@ -82,9 +82,11 @@ func (i *inquiry) notSentOn(c Connection) {
 }
 
 func (i *inquiry) strategyWrong(c Connection, seen, cause string) {
+	another := c
+	another.Name = "NAME"
 	i.fault("strategy "+c.Name, Failure, CodeStrategyWrong, seen, cause,
 		"Name a connection of strategy oidc or auth0-oidc, or write strategy any to let its users in. A connection keeps its strategy "+
-			"for ever; a new one comes from "+i.connect(c, "")+".")
+			"for ever; a new one comes from "+i.connect(another, "")+".")
 }
 
 // isMaster tells whether an address is the master's own.
@@ -106,31 +108,31 @@ func (i *inquiry) orConnectTo(c Connection, base string) string {
 	if base != "" && i.site.Callback != "/auth/callback" {
 		return ""
 	}
-	return "; or let " + i.connect(c, base) + " do it"
+	return "; or run " + i.connect(c, base)
 }
 
 // connect is the command that sets up a connection and its applications; what is not known of them is in capitals.
 func (i *inquiry) connect(c Connection, base string) string {
 	child := "CHILD"
 	if c.ChildDomain != "" {
-		child = hostOf(c.ChildDomain)
+		child = bareHost(c.ChildDomain)
 	}
-	text := "caddy auth0-oidc connect --master " + hostOf(i.home()) + " --child " + child + " --connection " + c.Name +
+	text := "caddy auth0-oidc connect --master " + bareHost(i.home()) + " --child " + child + " --connection " + c.Name +
 		" --client-id " + i.site.Application.ClientID
 	if c.ChildClientID != "" {
 		text += " --child-client-id " + c.ChildClientID
 	}
-	if c.Strategy == strategyAuth0 {
-		text += " --strategy " + c.Strategy
+	if read := i.connection[c.Name]; c.Strategy == strategyAuth0 || read != nil && read.Strategy == strategyAuth0 {
+		text += " --strategy " + strategyAuth0
 	}
 	if base != "" {
 		text += " --app-url " + base
 	}
-	return shown(text)
+	return text
 }
 
-// hostOf takes everything but host and port off an address.
-func hostOf(address string) string {
+// bareHost takes everything but host and port off an address.
+func bareHost(address string) string {
 	if _, rest, found := strings.Cut(address, "://"); found {
 		address = rest
 	}

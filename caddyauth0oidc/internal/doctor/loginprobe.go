@@ -66,8 +66,8 @@ func (i *inquiry) askCallbacks(ctx context.Context) (known bool) {
 			i.fault(aboutCallback(base), Failure, CodeLoginRefused,
 				"The master answers a login with the callback "+callback+" with a page of status "+number(a.status)+", and not at the callback.",
 				"Auth0 does so where it does not know the client id, or does not allow the callback.",
-				"Compare client_id with the Client ID, and the callback with the Allowed Callback URLs: dashboard of the master, "+
-					"Applications, the application, Settings.")
+				"Compare client_id with the Client ID, and the callback with the Allowed Callback URLs in the master's dashboard: "+
+					"Applications > (yours) > Settings.")
 		}
 	}
 	return known
@@ -78,14 +78,14 @@ func aboutCallback(base string) string { return "callback " + base }
 func (i *inquiry) clientUnknown(seen string) {
 	i.fault(aboutClient, Failure, CodeClientUnknown, seen,
 		"client_id has a mistake, is of another tenant than domain, or the application was deleted.",
-		"Copy the Client ID of the application: dashboard of the master, Applications, the application, Settings. Compare domain with "+
+		"Copy the Client ID of the application in the master's dashboard: Applications > (yours) > Settings. Compare domain with "+
 			"the Domain there.")
 }
 
 func (i *inquiry) callbackNotAllowed(base, seen string) {
 	i.fault(aboutCallback(base), Failure, CodeCallbackNotAllowed, seen,
 		"The Allowed Callback URLs of the application do not have it. They are compared to the byte, with scheme, port and slashes.",
-		"Add "+base+i.site.Callback+" to the Allowed Callback URLs: dashboard of the master, Applications, the application, Settings"+
+		"Add "+base+i.site.Callback+" to the Allowed Callback URLs in the master's dashboard: Applications > (yours) > Settings"+
 			i.orConnect(base)+". If that is not the address that browsers see, correct base_url.")
 }
 
@@ -154,28 +154,25 @@ func (i *inquiry) pushed(ctx context.Context, r tenant.AuthorizeRequest) reply {
 
 // askPush pushes a request, as the logins of the site will do.
 func (i *inquiry) askPush(ctx context.Context) {
-	offered := i.metadata.PushedAuthorizationEndpoint != ""
-	switch {
-	case i.site.Push == tenant.PushOn && !offered:
-		i.fault(aboutPush, Failure, CodePushNotOffered, "par is on, and the master's discovery document has no endpoint for it.",
-			"Pushed Authorization Requests are off in the tenant, or not part of its plan.",
-			"Leave par out, or allow them: dashboard of the master, Settings, Advanced, Allow Pushed Authorization Requests.")
-	case i.site.Push == tenant.PushOff && i.metadata.RequirePushed:
-		i.pushRequired()
-	case i.site.Push != tenant.PushOff && offered && i.callback != "" && len(i.faulty) == 0:
-		r := i.login(i.callback, i.connections()[0].Name, "")
-		r.Push = tenant.PushOn
-		if _, err := i.master.AuthorizeURL(ctx, i.site.Application, r); err != nil {
-			i.pushRefused(err)
-		}
+	if i.site.Push == tenant.PushOff || i.metadata.PushedAuthorizationEndpoint == "" || i.callback == "" || len(i.faulty) > 0 {
+		return
+	}
+	r := i.login(i.callback, i.connections()[0].Name, "")
+	r.Push = tenant.PushOn
+	if _, err := i.master.AuthorizeURL(ctx, i.site.Application, r); err != nil {
+		i.pushRefused(err)
 	}
 }
 
+// pushRequired leaves it to the checks of the discovery document where that says it already.
 func (i *inquiry) pushRequired() {
+	if i.metadata.RequirePushed || i.site.Push == tenant.PushOn {
+		return
+	}
 	i.fault(aboutPush, Failure, CodePushRequired, "The master takes pushed authorization requests only, and the site's are not pushed.",
 		"The application has Require Pushed Authorization Requests, and par is off or the tenant offers no endpoint for them.",
-		"Leave par out and allow them: dashboard of the master, Settings, Advanced, Allow Pushed Authorization Requests. Or switch the "+
-			"requirement off: Applications, the application, Settings, Authorization Requests.")
+		"Leave par out and allow them in the master's dashboard: Settings > Advanced > Allow Pushed Authorization Requests. Or switch the "+
+			"requirement off: Applications > (yours) > Settings > Authorization Requests.")
 }
 
 // pushRefused reports it unless the credentials are the reason, which are looked at elsewhere.
@@ -188,6 +185,6 @@ func (i *inquiry) pushRefused(err error) {
 	case !i.faulty[aboutCredentials]:
 		i.fault(aboutPush, Failure, CodePushRefused, "The master refuses a pushed request with "+refused.Code+" (status "+number(refused.Status)+").",
 			"Something of the request is refused only where it is pushed; the tenant's log says what.",
-			"Look at the newest entries of the dashboard of the master, Monitoring, Logs; par off sends the requests with the browser.")
+			"Look at the newest entries of Monitoring > Logs in the master's dashboard; par off sends the requests with the browser.")
 	}
 }

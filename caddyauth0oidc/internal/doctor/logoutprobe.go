@@ -36,7 +36,7 @@ func (i *inquiry) logoutNotAllowed(base, seen string) {
 	i.fault(aboutLogout(base), Failure, CodeLogoutNotAllowed, seen,
 		"The Allowed Logout URLs of the application do not have it, so that users end on an error page of Auth0. They are compared to "+
 			"the byte, with the slash at the end.",
-		"Add "+base+i.site.ReturnTo+" to the Allowed Logout URLs: dashboard of the master, Applications, the application, Settings"+
+		"Add "+base+i.site.ReturnTo+" to the Allowed Logout URLs in the master's dashboard: Applications > (yours) > Settings"+
 			i.orConnect(base)+".")
 }
 
@@ -59,6 +59,6 @@ func (i *inquiry) childLogoutNotAllowed(c Connection, base, seen string) {
 	i.fault(aboutChildLogout(base, c.ChildClientID), Failure, CodeChildLogout, seen,
 		"logout child is on, and the Allowed Logout URLs of the child's application do not have that address, or child client_id is not "+
 			"the application's.",
-		"Add "+base+i.site.ChildReturnTo+" to the Allowed Logout URLs: dashboard of the child, Applications, the application "+
-			shown(c.ChildClientID)+", Settings"+i.orConnectTo(c, base)+".")
+		"Add "+base+i.site.ChildReturnTo+" to the Allowed Logout URLs in the child's dashboard: Applications > "+
+			shown(c.ChildClientID)+" > Settings"+i.orConnectTo(c, base)+".")
 }

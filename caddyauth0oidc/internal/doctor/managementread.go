@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/management"
 )
@@ -60,6 +61,33 @@ const (
 	strategyAuth0 = "auth0-oidc"
 	strategyOIDC  = "oidc"
 )
+
+const (
+	// managementTries and managementWait bound the patience with rate limits; small plans allow two requests a second.
+	managementTries = 3
+	managementWait  = 5 * time.Second
+)
+
+// patient waits for rate limits that end soon.
+type patient struct{ Management }
+
+// Get tries again after the wait that the tenant asks for.
+func (p patient) Get(ctx context.Context, path string, to any) error {
+	for try := 1; ; try++ {
+		err := p.Management.Get(ctx, path, to)
+		e, ok := errors.AsType[*management.Error](err)
+		if !ok || e.Status != http.StatusTooManyRequests || e.RetryAfter > managementWait || try == managementTries {
+			return err
+		}
+		timer := time.NewTimer(max(e.RetryAfter, time.Second))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		}
+	}
+}
 
 func readApplication(ctx context.Context, m Management, clientID string) (*application, error) {
 	var a application
@@ -136,7 +164,7 @@ func (i *inquiry) childManagementAbsent() {
 func (i *inquiry) unread(which, what, scope string, err error) {
 	seen := "The " + what + " of the " + which + " was not read: "
 	e, ok := errors.AsType[*management.Error](err)
-	at := "dashboard of the " + which + ", Applications, APIs, Auth0 Management API, Machine to Machine Applications"
+	at := "Applications > APIs > Auth0 Management API > Machine to Machine Applications of the " + which + "'s dashboard"
 	switch {
 	case !ok || e.Err != nil:
 		i.unknown(CodeManagementUnavailable, seen+"the Management API had no usable answer.", "It cannot be reached from here, or has a fault of its own.",
@@ -156,7 +184,7 @@ func (i *inquiry) unread(which, what, scope string, err error) {
 	default:
 		i.unknown(CodeManagementRefused, seen+"the Management API refuses the credentials.",
 			"Client id, secret or token are wrong, have expired, or are of another tenant.",
-			"Compare AUTH0_"+prefixOf(which)+"MANAGEMENT_CLIENT_ID and its secret, or the token, with the application of the "+at+".")
+			"Compare AUTH0_"+prefixOf(which)+"MANAGEMENT_CLIENT_ID and its secret, or the token, with "+at+".")
 	}
 }
 

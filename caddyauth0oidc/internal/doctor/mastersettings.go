@@ -44,7 +44,7 @@ func (i *inquiry) readMaster(ctx context.Context, known bool) {
 
 // judgeApplication compares the settings with what logins need.
 func (i *inquiry) judgeApplication(a *application) {
-	const where = "dashboard of the master, Applications, the application, Settings"
+	const where = "in the master's dashboard: Applications > (yours) > Settings"
 	before := len(i.findings)
 	for _, base := range i.bases() {
 		if !allows(a.Callbacks, base+i.site.Callback) {
@@ -56,9 +56,9 @@ func (i *inquiry) judgeApplication(a *application) {
 		}
 	}
 	if alg := a.Signing.Alg; alg == "" || strings.HasPrefix(alg, "HS") {
-		i.fault(aboutApplication+" signing", Failure, CodeApplicationSigning, "The application's ID tokens are signed with HS256.",
-			"HS256 is Auth0's default for applications that the API made. Its key is the client secret, and such tokens are refused.",
-			"Choose RS256: "+where+", Advanced Settings, OAuth, JSON Web Token Signature Algorithm"+i.orConnect("")+".")
+		i.fault(aboutApplication+" signing", Failure, CodeApplicationSigning, "The application's ID tokens are signed with HS256, or it names no algorithm, which comes to the same.",
+			"HS256 is the default of applications that the API made. Its key is the client secret, and such tokens are refused.",
+			"Choose RS256 "+where+" > Advanced > OAuth > JSON Web Token Signature Algorithm"+i.orConnect("")+".")
 	}
 	if !slices.Contains(a.Grants, "authorization_code") {
 		i.grantMissing("The application does not have the grant type authorization_code.")
@@ -74,12 +74,12 @@ func (i *inquiry) judgeApplication(a *application) {
 	if a.Type != "" && a.Type != "regular_web" && !i.faulty[aboutCredentials] {
 		i.fault(aboutApplication+" type", Warning, CodeApplicationType, "The application is of the type "+shown(a.Type)+".",
 			"Auth0 treats applications of other types as ones that cannot keep a secret, or that no user signs in to.",
-			"Choose Regular Web Application: "+where+", Application Properties. A new one comes from "+i.connect(i.connections()[0], "")+".")
+			"Choose Regular Web Application "+where+" > Application Properties. A new one comes from "+i.connect(i.connections()[0], "")+".")
 	}
 	if a.Conformant != nil && !*a.Conformant {
 		i.fault(aboutApplication+" conformant", Warning, CodeApplicationNotConformant, "OIDC Conformant of the application is off.",
 			"Auth0 then follows its older rules: scopes name claims, and refresh tokens are not rotated.",
-			"Switch it on: "+where+", Advanced Settings, OAuth"+i.orConnect("")+".")
+			"Switch it on "+where+" > Advanced > OAuth"+i.orConnect("")+".")
 	}
 	if len(i.findings) == before {
 		i.passed(aboutApplication, CodeApplicationRight, "The master's application has the settings that logins need.")
@@ -93,14 +93,14 @@ func (i *inquiry) judgeMethod(a *application) {
 		registered = append(registered, method)
 	}
 	var sends []string
-	remedy := "Choose Post: "
+	remedy := "Choose Post "
 	switch {
 	case app.Certificate != nil:
-		sends, remedy = []string{"tls_client_auth", "self_signed_tls_client_auth"}, "Choose mTLS: "
+		sends, remedy = []string{"tls_client_auth", "self_signed_tls_client_auth"}, "Choose mTLS "
 	case app.Key != nil:
-		sends, remedy = []string{"private_key_jwt"}, "Choose Private Key JWT: "
+		sends, remedy = []string{"private_key_jwt"}, "Choose Private Key JWT "
 	case app.Method == tenant.AuthBasic:
-		sends, remedy = []string{"client_secret_basic"}, "Choose Basic: "
+		sends, remedy = []string{"client_secret_basic"}, "Choose Basic "
 	default:
 		sends = []string{"client_secret_post"}
 	}
@@ -109,7 +109,7 @@ func (i *inquiry) judgeMethod(a *application) {
 			return
 		}
 	}
-	remedy += "dashboard of the master, Applications, the application, Credentials. Or change the settings: "
+	remedy += "in the master's dashboard: Applications > (yours) > Credentials. Or change the settings: "
 	switch {
 	case a.Method == "client_secret_basic":
 		remedy += "client_auth basic."

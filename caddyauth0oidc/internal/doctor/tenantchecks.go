@@ -36,6 +36,12 @@ type inquiry struct {
 }
 
 func askTenants(ctx context.Context, site *Site, s Surroundings) []Finding {
+	if s.Master != nil {
+		s.Master = patient{s.Master}
+	}
+	if s.Child != nil {
+		s.Child = patient{s.Child}
+	}
 	i := &inquiry{site: site, surroundings: s, faulty: make(map[string]bool), connection: make(map[string]*connection)}
 	if err := i.begin(ctx); err != nil {
 		i.unknown(CodeTenantNotAsked, "The tenant "+shown(site.Issuer)+" was not asked about logins: "+shown(err.Error())+".",

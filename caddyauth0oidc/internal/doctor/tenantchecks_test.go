@@ -90,6 +90,12 @@ var misconfigurations = []misconfiguration{
 		probed: []string{CodeClientUnknown},
 	},
 	{
+		name: "a token endpoint that refuses otherwise", spoil: func(w *tenantWorld) {
+			w.Master.Intercept = answerWhere("grant_type", "authorization_code", http.StatusForbidden, `{"error":"quota_exceeded"}`)
+		},
+		probed: []string{CodeTokenRefused},
+	},
+	{
 		name: "grant missing", spoil: func(w *tenantWorld) { w.App.GrantTypes = []string{"implicit"} },
 		probed: []string{CodeGrantMissing},
 	},
@@ -216,19 +222,14 @@ var misconfigurations = []misconfiguration{
 		probed: []string{CodePushRequired},
 	},
 	{
-		name: "pushed requests required of all, and par off", spoil: func(w *tenantWorld) {
+		name: "pushed requests required of all, and par off, which discovery tells", spoil: func(w *tenantWorld) {
 			w.Master.RequirePAR, w.Master.AdvertisePAR, w.site.Push = true, true, "off"
 		},
-		probed: []string{CodePushRequired},
 	},
 	{
 		name: "pushed requests required and offered", spoil: func(w *tenantWorld) {
 			w.App.RequirePushedAuthorizationRequests, w.Master.AdvertisePAR = true, true
 		},
-	},
-	{
-		name: "par on, and not offered", spoil: func(w *tenantWorld) { w.site.Push = "on" },
-		probed: []string{CodePushNotOffered},
 	},
 	{
 		name: "pushed requests refused", spoil: func(w *tenantWorld) {
@@ -255,6 +256,38 @@ var misconfigurations = []misconfiguration{
 	{
 		name: "child secret rotated", spoil: func(w *tenantWorld) { w.ChildApp.ClientSecret = "the-secret-after-a-rotation" },
 		read: []string{CodeChildSecretWrong},
+	},
+	{
+		name: "child refuses otherwise", spoil: func(w *tenantWorld) {
+			w.Child.Intercept = answerAt("/authorize", http.StatusForbidden, "<h1>Forbidden</h1>")
+		},
+		probed: []string{CodeChildRefused},
+	},
+	{
+		name: "child refuses otherwise at the callback", spoil: func(w *tenantWorld) {
+			w.Child.Intercept = func(rw http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Path == "/authorize" {
+					http.Redirect(rw, r, r.FormValue("redirect_uri")+"?error=invalid_scope&error_description=%3Cscript%3E", http.StatusFound)
+				}
+				return r.URL.Path == "/authorize"
+			}
+		},
+		probed: []string{CodeChildRefused},
+	},
+	{
+		name: "no base URL", spoil: func(w *tenantWorld) { w.site.BaseURLs = nil },
+	},
+	{
+		name: "no connection", spoil: func(w *tenantWorld) {
+			w.site.Connections, w.site.ChildReturnTo = nil, ""
+			w.Master.Enable(auth0sim.DatabaseConnection, w.App.ClientID)
+		},
+	},
+	{
+		name: "one of two connections missing", spoil: func(w *tenantWorld) {
+			w.site.Connections = append(w.site.Connections, Connection{Name: "other-child"})
+		},
+		probed: []string{CodeConnectionNotUsable}, read: []string{CodeConnectionMissing},
 	},
 	{
 		name: "child grant missing", spoil: func(w *tenantWorld) { w.ChildApp.GrantTypes = []string{"implicit"} },
@@ -368,6 +401,13 @@ func answerAt(path string, status int, body string) func(http.ResponseWriter, *h
 		w.WriteHeader(status)
 		_, _ = w.Write([]byte(body))
 		return true
+	}
+}
+
+// answerWhere answers requests whose form has a value.
+func answerWhere(name, value string, status int, body string) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		return r.PostFormValue(name) == value && answerAt(r.URL.Path, status, body)(w, r)
 	}
 }
 

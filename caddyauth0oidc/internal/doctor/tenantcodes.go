@@ -48,10 +48,8 @@ const (
 	CodeOrganizationRefused = "organization_refused"
 	// CodeOrganizationRequired means that the application takes only logins with an organization, and none is set.
 	CodeOrganizationRequired = "organization_required"
-	// CodePushRequired means that the tenant takes pushed requests only, and that none would be pushed.
+	// CodePushRequired means that the application takes pushed requests only, and that none would be pushed.
 	CodePushRequired = "par_required"
-	// CodePushNotOffered means that requests are to be pushed, which the tenant does not offer.
-	CodePushNotOffered = "par_not_offered"
 	// CodePushRefused means that the tenant does not take the request when it is pushed.
 	CodePushRefused = "par_refused"
 	// CodeLoginRefused means that logins are refused for a reason that has no code of its own.

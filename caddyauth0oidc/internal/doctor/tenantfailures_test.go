@@ -1,15 +1,26 @@
 package doctor
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
 )
 
 func TestTenantsThatAreRightPass(t *testing.T) {
@@ -100,8 +111,8 @@ func TestManagementThatTellsNothingIsUnknown(t *testing.T) {
 			}, []string{CodeChildSecretUnread},
 		},
 		{"no scope at the child", func(w *tenantWorld) { w.childScopes = []string{"read:users"} }, []string{CodeManagementScope}},
-		{"rate limited", func(w *tenantWorld) { w.Master.LimitRequests("/api/v2/", 0, time.Second) }, []string{CodeManagementLimited}},
-		{"rate limited later", func(w *tenantWorld) { w.Master.LimitRequests("/api/v2/", 1, time.Second) }, []string{CodeManagementLimited}},
+		{"rate limited", func(w *tenantWorld) { w.Master.LimitRequests("/api/v2/", 0, time.Minute) }, []string{CodeManagementLimited}},
+		{"rate limited later", func(w *tenantWorld) { w.Master.LimitRequests("/api/v2/", 1, time.Minute) }, []string{CodeManagementLimited}},
 		{
 			"out of order", func(w *tenantWorld) {
 				w.Master.Intercept = answerAt("/api/v2/clients/"+w.App.ClientID, http.StatusInternalServerError, `{"statusCode":500}`)
@@ -123,6 +134,27 @@ func TestManagementThatTellsNothingIsUnknown(t *testing.T) {
 			checkFindings(t, w, findings)
 		})
 	}
+}
+
+// Small plans allow two requests a second, which is less than is read here.
+func TestRateLimitsOfTheManagementAPIThatEndSoonAreWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := withTenants(t)
+		began, limited := time.Now(), 0
+		w.Master.Intercept = func(rw http.ResponseWriter, r *http.Request) bool {
+			busy := strings.HasPrefix(r.URL.Path, "/api/v2/connections") && limited < 2
+			if busy {
+				limited++
+				rw.Header().Set("Retry-After", "2")
+				rw.WriteHeader(http.StatusTooManyRequests)
+				_, _ = rw.Write([]byte(`{"statusCode":429,"error":"Too Many Requests","message":"Global limit has been reached"}`))
+			}
+			return busy
+		}
+		if got := codes(w.examine(true), Unknown, Warning, Failure); got != nil || time.Since(began) != 4*time.Second {
+			t.Errorf("found %q after %s", got, time.Since(began))
+		}
+	})
 }
 
 func TestManagementOfAnotherTenantIsNotBelieved(t *testing.T) {
@@ -285,4 +317,56 @@ func TestListsOfApplicationsMatchAsAuth0DoesIt(t *testing.T) {
 			t.Errorf("%s allows the path of %s: %v", test.entry, test.address, got)
 		}
 	}
+}
+
+// A tenant of plain http sees no certificate, as one behind an edge that does not forward it.
+func TestCertificatesThatDoNotArriveAreNamed(t *testing.T) {
+	network := auth0sim.NewNetwork()
+	network.Keys = keys
+	server := httptest.NewServer(network)
+	defer server.Close()
+	master := network.Tenant(server.URL)
+	app := master.AddApplication(auth0sim.Application{TokenEndpointAuthMethod: "tls_client_auth", Callbacks: []string{appBase + "/cb"}})
+	master.Enable(auth0sim.DatabaseConnection, app.ClientID)
+	certificate, key := certificateFiles(t)
+	presented, err := tenant.NewClientCertificate(tenant.CertificateConfig{File: certificate, KeyFile: key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer presented.Close()
+	site := &Site{
+		Name: "app", Issuer: master.Issuer(), Application: tenant.Application{ClientID: app.ClientID, Certificate: presented},
+		BaseURLs: []string{appBase}, Callback: "/cb", Scopes: "openid", Client: server.Client(), LogoutStrategy: "v2",
+	}
+	var found []Finding
+	for _, check := range TenantChecks() {
+		found = append(found, check(t.Context(), site, Surroundings{Now: time.Now})...)
+	}
+	if got := codes(found, Failure, Warning); !slices.Equal(got, []string{CodeCertificateRefused, CodeLogoutNotAllowed}) {
+		t.Errorf("found %q", got)
+	}
+}
+
+func certificateFiles(t *testing.T) (certificate, key string) {
+	t.Helper()
+	signer, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, signer.Public(), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, key = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	for file, block := range map[string]*pem.Block{certificate: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: private}} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certificate, key
 }

@@ -103,6 +103,9 @@ func (e *Error) Error() string {
 // Unwrap gives the reason, if there was no answer.
 func (e *Error) Unwrap() error { return e.Err }
 
+// GettingToken reports whether no token for the API was to be had, so that the request itself was not made.
+func (e *Error) GettingToken() bool { return e.Doing == gettingToken }
+
 // request does a call by the library.
 type request func(context.Context, *management.Management) error
 

@@ -6,40 +6,32 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/auth0/go-auth0/management"
 )
 
-// readScopes are the scopes of which a token needs one to read what lies below a path.
-var readScopes = map[string][]string{
-	"clients": {"read:clients"}, "connections": {"read:connections"}, "tenants": {"read:tenant_settings"},
-}
-
-var errReadPath = errors.New("the path cannot be read")
-
-// Get reads what is at path below /api/v2/ into to. The path is written as in a URL, so its names are escaped and a query may
-// follow, such as "connections?name=acme-child". Without a Patience that can wait, a rate limit is an error at once. Errors are
-// *Error.
-func (t Tenant) Get(ctx context.Context, path string, to any) error {
-	at, query, _ := strings.Cut(path, "?")
-	names := strings.Split(at, "/")
-	o := operation{
-		doing: "reading " + names[0] + " of the Management API", scopes: readScopes[names[0]], method: http.MethodGet, receive: to,
+// Get reads what is at path below /api/v2/, with its query if it has one, into to. It is for looking at a tenant, and does not
+// try again. The error is an *Error.
+func (c *Client) Get(ctx context.Context, path string, to any) error {
+	const doing = "reading the tenant's settings"
+	before, rawQuery, _ := strings.Cut(path, "?")
+	query, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		return &Error{Doing: doing, Err: errors.New("the query is none")}
 	}
-	for _, name := range names {
-		name, err := url.PathUnescape(name)
-		if err != nil {
-			return &Error{Tenant: t.Name, Doing: o.doing, Err: errReadPath}
+	return c.call(ctx, doing, func(ctx context.Context, api *management.Management) error {
+		var options []management.RequestOption
+		for name := range query {
+			options = append(options, management.Parameter(name, query.Get(name)))
 		}
-		o.path = append(o.path, name)
-	}
-	var err error
-	if o.query, err = url.ParseQuery(query); err != nil {
-		return &Error{Tenant: t.Name, Doing: o.doing, Err: errReadPath}
-	}
-	if t.Patience.Wait == nil {
-		return t.once(ctx, o)
-	}
-	return t.do(ctx, o)
+		var segments []string
+		for segment := range strings.SplitSeq(before, "/") {
+			name, err := url.PathUnescape(segment)
+			if err != nil {
+				return err
+			}
+			segments = append(segments, name)
+		}
+		return api.Request(ctx, http.MethodGet, api.URI(segments...), to, options...)
+	})
 }
-
-// GettingToken reports whether no token for the API was to be had, so that the request itself was not made.
-func (e *Error) GettingToken() bool { return e.Doing == gettingToken }
