@@ -165,20 +165,7 @@ type chunks struct {
 // then the second ones, at most four times; where one name has fewer, its last one
 // stands in. A planted cookie thus hides neither the session nor one of its chunks.
 func (k *Keyring) ReadSession(s *Session, lines []string, name string) bool {
-	found := readChunks(lines, name, func(id, value string) bool {
-		if k.recent.find(id, name, value, s) {
-			return true
-		}
-		opened := k.open(forSession, id, name, value, s)
-		if opened {
-			k.rememberSession(id, name, value, s)
-		}
-		return opened
-	})
-	if !found {
-		*s = Session{}
-	}
-	return found
+	return k.OpenSession(s, lines, name) == Opened
 }
 
 // readChunks tries what the chunks of a cookie make together.

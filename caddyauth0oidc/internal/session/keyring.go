@@ -144,11 +144,9 @@ func (k *Keyring) seal(p purpose, name string, payload packer) (id, value string
 	return first.id, value, err
 }
 
-// open tries the one key that id names and no other, so that garbage costs the
-// same however many secrets there are.
+// open tells whether unseal has opened the value.
 func (k *Keyring) open(p purpose, id, name, value string, payload unpacker) bool {
-	named := k.find(id)
-	return named != nil && canonical(value) && named.codecs[p].Decode(name, value, payload) == nil
+	return k.unseal(p, id, name, value, payload) == Opened
 }
 
 // canonical leaves one spelling of a value. The library would also read one with
