@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/revocation"
 )
@@ -150,8 +151,13 @@ func (o revokeOrder) carryOut(ctx context.Context) (took, failed int) {
 			continue
 		}
 		took++
-		if err := l.end(ctx, causeAdmin, o.mark(l)); err != nil {
+		err := l.end(ctx, causeAdmin, o.mark(l))
+		if err != nil {
 			failed++
+		}
+		if told := l.newest(); told != nil {
+			told.tellRevoked(causeAdmin, party{user: o.Sub, sid: o.SID}, "sessions were ended by the operator",
+				zap.Bool("names_session", o.SID != ""), zap.Bool("names_user", o.Sub != ""), zap.Error(err))
 		}
 	}
 	return took, failed

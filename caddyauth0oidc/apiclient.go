@@ -80,7 +80,7 @@ func (h *Handler) judgeToken(r *http.Request, token string) (*verifiedToken, *re
 func (h *Handler) judgeClient(r *http.Request, client *verifiedToken) *refusal {
 	o := h.originOf(r)
 	refused := func(code string, cause error) *refusal {
-		return &refusal{code: code, status: http.StatusForbidden, cause: cause, bearer: h.bearerChallenge(o, "")}
+		return &refusal{code: code, status: http.StatusForbidden, cause: cause, bearer: h.bearerChallenge(o, ""), about: party{user: client.profile.UserID}}
 	}
 	switch err := h.admits(r, client.profile, session.FromIDToken, client.AccessToken); {
 	case errors.Is(err, policy.ErrContext), errors.Is(err, errStale): // RFC 9470 section 3

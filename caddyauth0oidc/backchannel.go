@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/revocation"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
 )
@@ -54,23 +52,19 @@ type logoutRefusal struct {
 	text       string
 	retryAfter time.Duration // with 503
 	cause      error         // for the log
+	ofToken    bool          // there was one, which is not acceptable
 }
+
+// reasonReplayed is that of a token that was taken before.
+const reasonReplayed = "replayed"
 
 func badLogout(reason, text string) *logoutRefusal {
 	return &logoutRefusal{reason: reason, status: http.StatusBadRequest, text: text}
 }
 
 func (h *Handler) refuseLogout(w http.ResponseWriter, f *logoutRefusal) {
-	level, code := zap.InfoLevel, codeInvalidRequest
-	switch {
-	case f.status == http.StatusMethodNotAllowed || errors.Is(f.cause, context.Canceled):
-		level = zap.DebugLevel
-	case f.status == http.StatusServiceUnavailable:
-		level = zap.ErrorLevel
-	}
-	if entry := h.logger.Check(level, "back-channel logout refused"); entry != nil {
-		entry.Write(zap.String("code", f.reason), zap.Int("status", f.status), zap.Error(f.cause))
-	}
+	h.tellRefusedLogoutToken(f)
+	code := codeInvalidRequest
 	header := w.Header()
 	noStore(header)
 	header.Set("Cache-Control", "no-store")
@@ -95,7 +89,9 @@ func (h *Handler) takeLogoutToken(ctx context.Context, v *visit, raw string) *lo
 		if bad, ok := errors.AsType[*tenant.InvalidTokenError](err); ok {
 			reason = bad.Reason
 		}
-		return badLogout(reason, "the logout token is not acceptable")
+		f := badLogout(reason, "the logout token is not acceptable")
+		f.ofToken = true
+		return f
 	}
 	return sender.take(ctx, token)
 }
@@ -171,8 +167,7 @@ func (h *Handler) verifyLogoutToken(ctx context.Context, v *visit, raw string) (
 func (s logoutSender) take(ctx context.Context, token *tenant.LogoutToken) *logoutRefusal {
 	refused := s.keep(ctx, token)
 	if refused == nil {
-		s.handler.logger.Info("back-channel logout",
-			zap.Bool("of_child", s.child), zap.Bool("names_session", token.SID != ""), zap.Bool("names_user", token.Subject != ""))
+		s.handler.tellLogoutToken(party{user: token.Subject, sid: token.SID}, s.child)
 	}
 	return refused
 }
@@ -189,7 +184,7 @@ func (s logoutSender) keep(ctx context.Context, token *tenant.LogoutToken) *logo
 	case err != nil:
 		return unavailableLogout("storage_unavailable", markRetry, err)
 	case !first:
-		return badLogout("replayed", "the logout token was sent before")
+		return badLogout(reasonReplayed, "the logout token was sent before")
 	}
 	return nil
 }

@@ -20,11 +20,11 @@ import (
 func (h *Handler) serveCallback(w http.ResponseWriter, r *http.Request, v *visit) error {
 	query, err := singleQuery(v.query)
 	if err != nil {
-		return h.refuse(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, cause: err, again: "/"})
+		return h.refuseCallback(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, cause: err, again: "/"})
 	}
 	began, state := h.beganBy(r, v, query["state"])
 	if began == nil {
-		return h.refuse(w, r, refusal{code: codeBadState, status: http.StatusBadRequest, again: "/"})
+		return h.refuseCallback(w, r, refusal{code: codeBadState, status: http.StatusBadRequest, again: "/"})
 	}
 	return began.finish(w, r, v, query, state)
 }
@@ -64,7 +64,7 @@ func (h *Handler) withKey(v *visit, key string) *Handler {
 // finish ends a login that this directive began.
 func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query map[string]string, state session.State) error {
 	if len(h.connectionsFor(r)) == 0 {
-		return h.refuse(w, r, unknownConnection())
+		return h.refuseCallback(w, r, unknownConnection())
 	}
 	sealed := query["state"]
 	o := h.originOf(r)
@@ -76,9 +76,9 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, v *visit, query
 	query, err := h.answered(query, t, o)
 	switch {
 	case errors.Is(err, errWrongMode):
-		return h.refuse(w, r, h.wrongMode(r, state))
+		return h.refuseCallback(w, r, h.wrongMode(r, state))
 	case err != nil:
-		return h.refuse(w, r, refusal{code: codeBadState, status: http.StatusBadRequest, cause: err, again: "/"})
+		return h.refuseCallback(w, r, refusal{code: codeBadState, status: http.StatusBadRequest, cause: err, again: "/"})
 	}
 	to := h.destinationOf(r, v, state, sealed)
 	if t == nil || query == nil || !h.shared.spent.add(t.ID, h.now(), session.TransactionLifetime) { // over, or begun in another browser
@@ -125,11 +125,13 @@ func (h *Handler) takeLogin(
 func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, v *visit, to destination, last, next session.Attempts) error {
 	to.ask()
 	if h.readSession(r, v, new(session.Session)) {
+		h.tally.callbacks.count(callbackKnown)
 		return h.lead(w, r, v, to)
 	}
 	if h.isRow(last.Count, last.First, loopLimit) {
 		return h.refuseLogin(w, r, v, to, refusal{code: codeLoop, status: http.StatusBadRequest, again: to.returnTo})
 	}
+	h.tally.callbacks.count(callbackAgain)
 	connection := to.connection
 	if !h.accepts(r, connection) { // any more
 		if connection = h.soleConnection(r); connection == "" {
@@ -173,7 +175,7 @@ func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Tra
 		return nil, err
 	}
 	if err := h.admits(r, found.profile, found.source, nil); err != nil {
-		return nil, err
+		return nil, &notAdmittedError{party{user: found.profile.UserID, sid: token.SID}, err}
 	}
 	s, err := session.New(h.random, h.now(), *found.profile)
 	if err != nil {
@@ -188,6 +190,14 @@ func (h *Handler) redeem(r *http.Request, query map[string]string, t session.Tra
 	}
 	return &redeemed{session: s, tokens: tokens, asked: connection, child: found.child}, nil
 }
+
+// notAdmittedError says whom the directive does not admit, to events alone.
+type notAdmittedError struct {
+	about party
+	error
+}
+
+func (e *notAdmittedError) Unwrap() error { return e.error }
 
 // errNotBegun says that a session cannot be begun for a reason that lies here.
 var errNotBegun = errors.New("beginning the session")
@@ -245,12 +255,11 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, v *visit, got *
 	if err := h.keys.Load().WriteAttempts(w.Header(), family.Transaction, attempt); err != nil {
 		return h.refuseLogin(w, r, v, to, h.failedLogin(err, to.returnTo))
 	}
-	if entry := h.logger.Check(zap.InfoLevel, "signed in"); entry != nil {
-		entry.Write(zap.Duration("took", h.now().Sub(started)))
-	}
+	h.tellLogin(r, got.session, h.now().Sub(started))
 	if h.isLoop(attempt, again) {
-		return h.refuseLogin(w, r, v, to, refusal{code: codeLoop, status: http.StatusBadRequest, again: to.returnTo})
+		return h.refuseLogin(w, r, v, to, refusal{code: codeLoop, status: http.StatusBadRequest, again: to.returnTo, about: partyOf(got.session)})
 	}
+	h.tally.callbacks.count(callbackSignedIn)
 	return h.lead(w, r, v, to)
 }
 
@@ -291,6 +300,9 @@ func (h *Handler) keepTokens(header http.Header, at cookiePlace, v *visit, got *
 // failedLogin maps what went wrong between code and session to an answer.
 func (h *Handler) failedLogin(err error, again string) refusal {
 	f := refusal{code: codeLoginFailed, status: http.StatusBadRequest, cause: err, again: again}
+	if kept, ok := errors.AsType[*notAdmittedError](err); ok {
+		f.about = kept.about
+	}
 	if _, ok := errors.AsType[*tenant.UnavailableError](err); ok || errors.Is(err, errNotBegun) {
 		return h.unavailable(err, again)
 	}

@@ -139,11 +139,11 @@ func (f *sentForm) parameters(w http.ResponseWriter, now time.Time) (map[string]
 func (h *Handler) servePosted(w http.ResponseWriter, r *http.Request, v *visit, sent *sentForm) error {
 	form, err := sent.parameters(w, h.now())
 	if err != nil {
-		return h.refuse(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, cause: err, again: "/"})
+		return h.refuseCallback(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, cause: err, again: "/"})
 	}
 	began, state := h.beganBy(r, v, form["state"])
 	if began == nil || (form["code"] == "") == (form["error"] == "") {
-		return h.refuse(w, r, refusal{code: codeBadState, status: http.StatusBadRequest, again: "/"})
+		return h.refuseCallback(w, r, refusal{code: codeBadState, status: http.StatusBadRequest, again: "/"})
 	}
 	return began.takeAnswer(w, r, v, form, state)
 }
@@ -156,7 +156,7 @@ func (h *Handler) takeAnswer(w http.ResponseWriter, r *http.Request, v *visit, f
 	family := h.pendingCookie(h.originOf(r))
 	t, ok := h.keys.Load().ReadTransaction(v.cookies, family.Name, state.Transaction, h.now())
 	if ok && !t.Posted {
-		return h.refuse(w, r, h.wrongMode(r, state))
+		return h.refuseCallback(w, r, h.wrongMode(r, state))
 	}
 	if t.Posted { // the directive may not ask for posted answers any more
 		family.SameSite = http.SameSiteNoneMode
@@ -169,7 +169,7 @@ func (h *Handler) takeAnswer(w http.ResponseWriter, r *http.Request, v *visit, f
 		}
 		if err != nil {
 			session.ClearTransaction(w.Header(), family, t.ID)
-			return h.refuse(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, cause: err, again: h.returnOf(r, state)})
+			return h.refuseCallback(w, r, refusal{code: codeBadRequest, status: http.StatusBadRequest, cause: err, again: h.returnOf(r, state)})
 		}
 	}
 	redirect(w, originalPath(r)+"?"+url.Values{"state": {form["state"]}}.Encode(), http.StatusSeeOther)

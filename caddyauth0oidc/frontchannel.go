@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -46,13 +47,16 @@ func (h *Handler) serveFrontchannelLogout(w http.ResponseWriter, r *http.Request
 func (h *Handler) endNamed(w http.ResponseWriter, r *http.Request, v *visit, sid string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutPatience)
 	defer cancel()
+	named := slices.DeleteFunc(h.heldSessions(r, v), func(one heldSession) bool { return one.session.SID != sid })
+	if len(named) == 0 {
+		return
+	}
+	h.tellLogout(r, logoutFrontchannel, named)
 	ends := h.beginEnds(ctx, v)
-	for _, one := range h.heldSessions(r, v) {
-		if one.session.SID == sid {
-			session.ClearSession(w.Header(), one.keeper.cookiesOf(one.keeper.originOf(r)).Session, v.cookies)
-			ends.endHeld(&one)
-			h.logger.Info("signed out by the tenant, through the browser")
-		}
+	for i := range named {
+		one := &named[i]
+		session.ClearSession(w.Header(), one.keeper.cookiesOf(one.keeper.originOf(r)).Session, v.cookies)
+		ends.endHeld(one)
 	}
 	ends.wait()
 }

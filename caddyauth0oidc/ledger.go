@@ -72,9 +72,6 @@ type ledger struct {
 // acquireLedger gives the handler's ledger, which has been read, or at least been tried to:
 // that the storage fails does not keep a configuration from being loaded.
 func (h *Handler) acquireLedger(ctx caddy.Context) (*ledger, error) {
-	if err := registerMetrics(ctx); err != nil {
-		return nil, err
-	}
 	folder := h.folderIn(revocationPath)
 	key := h.storage.name + " " + folder
 	value, _, err := ledgers.LoadOrNew(key, func() (caddy.Destructor, error) {
@@ -260,6 +257,16 @@ func (l *ledger) until(ofUser bool) time.Time {
 		}
 	}
 	return l.now().Add(longest + revocationMargin)
+}
+
+// newest gives the member of the newest configuration, or nil.
+func (l *ledger) newest() *Handler {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.members) == 0 {
+		return nil
+	}
+	return l.members[len(l.members)-1]
 }
 
 // users is how many handlers have the ledger.

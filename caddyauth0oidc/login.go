@@ -93,6 +93,9 @@ func (h *Handler) startLogin(w http.ResponseWriter, r *http.Request, v *visit, l
 	if r.Method == http.MethodPost { // the tenant must not get the form (RFC 9110 section 15.4.4)
 		status = http.StatusSeeOther
 	}
+	if r.Method != http.MethodHead {
+		h.tellLoginBegun()
+	}
 	redirect(w, location, status)
 	return nil
 }

@@ -71,6 +71,7 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, v *visit, stat
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutPatience)
 	defer cancel()
 	d := h.depart(ctx, r, v)
+	h.tellLogout(r, logoutUser, d.held)
 	ends := h.beginEnds(ctx, v)
 	for i := range d.held {
 		ends.endHeld(&d.held[i])
@@ -79,7 +80,6 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, v *visit, stat
 	for _, other := range h.siblings(v) {
 		other.clearBrowser(w, r, v, d.state)
 	}
-	h.logger.Info("signed out", zap.Int("sessions", len(d.held)))
 	revoked := h.revokeRefresh(ctx, d.refreshTokens())
 	location := h.childLogout(w.Header(), r, v, d)
 	if location == "" {

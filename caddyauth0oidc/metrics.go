@@ -31,13 +31,32 @@ var (
 		"Times that this instance ended sessions before their time, by cause.", append(ofLedger[:2:2], "cause"), nil)
 )
 
+// collectors have all metrics. They are of the process; each configuration has its own
+// registry, which shows them.
+var collectors = []prometheus.Collector{
+	ledgerMetrics{},
+	loginsStartedMetric, loginsMetric, loginDurationMetric, loginFailuresMetric, callbacksMetric, refusalsMetric,
+	openedMetric, rejectedMetric, refreshesMetric, logoutsMetric, backchannelMetric,
+}
+
 // registerMetrics makes the metrics of all handlers of a configuration known to it, once.
-func registerMetrics(ctx caddy.Context) error {
-	err := ctx.GetMetricsRegistry().Register(ledgerMetrics{})
-	if _, known := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !known {
-		return fmt.Errorf("registering the metrics: %w", err)
+func registerMetrics(registry prometheus.Registerer) error {
+	for _, one := range collectors {
+		err := registry.Register(one)
+		if _, known := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !known {
+			return fmt.Errorf("registering the metrics: %w", err)
+		}
 	}
 	return nil
+}
+
+// prepareObserving gets what tells operators of decisions.
+func (h *Handler) prepareObserving(ctx caddy.Context) (err error) {
+	h.tally = newTally(h.issuer(), h.ClientID)
+	if h.announcer, err = newAnnouncer(ctx); err != nil {
+		return err
+	}
+	return registerMetrics(ctx.GetMetricsRegistry())
 }
 
 // Describe implements prometheus.Collector.

@@ -271,6 +271,8 @@ type Handler struct {
 	refresher     *refresher // nil without the setting
 	leading       *work      // refreshes that this handler does
 	place         *atomic.Pointer[place]
+	tally         *tally     // of its tenant and client
+	announcer     *announcer // of events
 	now           func() time.Time
 	random        io.Reader
 	logger        *zap.Logger

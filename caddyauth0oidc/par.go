@@ -19,6 +19,7 @@ func leadsNowhere(r *http.Request) bool { return r.Method == http.MethodHead || 
 // no other request in place of a pushed one.
 func (h *Handler) notBegun(err error, again string) refusal {
 	f := h.unavailable(err, again)
+	f.login = loginAtStart
 	_, refused := errors.AsType[*tenant.RefusedError](err)
 	switch {
 	case refused: // secret, key or application are set up wrongly

@@ -270,6 +270,16 @@ func (h *Handler) refuseLogin(w http.ResponseWriter, r *http.Request, v *visit, 
 	default:
 		h.dropForm(w, r, v)
 	}
+	f.login = loginAtEnd
+	if f.about.connection == "" && f.about.user == "" {
+		f.about.connection = to.connection
+	}
+	return h.refuseCallback(w, r, f)
+}
+
+// refuseCallback refuses an answer of the tenant.
+func (h *Handler) refuseCallback(w http.ResponseWriter, r *http.Request, f refusal) error {
+	h.tally.callbacks.count(callbackRefused)
 	return h.refuse(w, r, f)
 }
 

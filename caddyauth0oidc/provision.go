@@ -294,7 +294,7 @@ func (h *Handler) judge() error {
 
 // prepare builds what the requests use, from values that were found possible.
 func (h *Handler) prepare(ctx caddy.Context) (err error) {
-	if err := h.acquireStorage(ctx); err != nil {
+	if err := errors.Join(h.prepareObserving(ctx), h.acquireStorage(ctx)); err != nil {
 		return err
 	}
 	by, err := h.HTTP.passage(ctx, h.storage)

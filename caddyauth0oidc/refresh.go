@@ -205,7 +205,7 @@ func (h *Handler) refreshIfDue(r *http.Request, v *visit, f *freshness) (over bo
 	case h.now().Before(f.tokens.Expiry):
 		return false, nil
 	case known.lost:
-		h.endRefreshed(r.Context(), &v.session)
+		h.endRefreshed(r.Context(), &v.session, errNotRefreshed)
 		return true, nil
 	}
 	return false, &refusal{

@@ -146,7 +146,7 @@ func (n *refreshing) exchange() refreshState {
 	if n.isMarked() { // while that was done
 		return n.over(errEndedMeanwhile, next.Tokens.Refresh)
 	}
-	h.logger.Debug("refreshed a session")
+	h.tellRefresh(refreshDone, partyOf(&next.Session), zap.DebugLevel, "refreshed a session")
 	return refreshState{state: next, retry: h.now().Add(next.Tokens.Expiry.Sub(h.now()) / 2)}
 }
 
@@ -262,14 +262,14 @@ func (n *refreshing) later(err error, least time.Duration) refreshState {
 	if h.refresher.complains(h.now()) {
 		level = zap.WarnLevel
 	}
-	h.logger.Log(level, "a session cannot be refreshed now", zap.Error(err), zap.Duration("again_after", pause))
+	h.tellRefresh(refreshDelayed, party{}, level, "a session cannot be refreshed now", zap.Error(err), zap.Duration("again_after", pause))
 	return refreshState{retry: h.now().Add(pause), failures: failures}
 }
 
 // lost says that the refresh token must not be used: the session goes on until its access
 // token ends.
 func (n *refreshing) lost(err error) refreshState {
-	n.handler.logger.Warn("a session cannot be refreshed any more; it ends with its access token", zap.Error(err))
+	n.handler.tellRefresh(refreshLost, party{}, zap.WarnLevel, "a session cannot be refreshed any more; it ends with its access token", zap.Error(err))
 	got := refreshState{retry: n.base.Tokens.Expiry, lost: true}
 	if n.stored != nil {
 		got.state = n.base
@@ -280,10 +280,10 @@ func (n *refreshing) lost(err error) refreshState {
 // over ends the session, and at the tenant a refresh token that nobody will use.
 func (n *refreshing) over(err error, unused string) refreshState {
 	h := n.handler
-	h.logger.Info("a session has ended with its refresh", zap.Error(err))
+	h.tally.refreshes.count(refreshEnded)
 	ctx, cancel := aside(n.ctx)
 	defer cancel()
-	h.endRefreshed(ctx, &n.base.Session)
+	h.endRefreshed(ctx, &n.base.Session, err)
 	if unused != "" {
 		if err := h.shared.tenant.RevokeToken(ctx, h.application, tenant.Secret(unused)); err != nil {
 			h.logger.Warn("a refresh token that is not used was not revoked", zap.Error(err))
@@ -294,7 +294,8 @@ func (n *refreshing) over(err error, unused string) refreshState {
 
 // endRefreshed ends the session everywhere. What is stored of it stays if that could not be
 // said to the others: it keeps them from using the refresh token again.
-func (h *Handler) endRefreshed(ctx context.Context, s *session.Session) {
+func (h *Handler) endRefreshed(ctx context.Context, s *session.Session, why error) {
+	h.tellRevoked(causeRefresh, partyOf(s), "a session has ended with its refresh", zap.Error(why))
 	h.shared.renewals.end(s.ID, h.now())
 	if err := h.ledger.end(ctx, causeRefresh, revocation.OfSession(s.ID, h.marksUntil())); err != nil {
 		h.refresher.remember(s.ID, refreshState{over: true})

@@ -1,14 +1,10 @@
 package caddyauth0oidc
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strconv"
 	"time"
-
-	"go.uber.org/zap"
 )
 
 // The codes say why a request was refused. They are stable: error routes find
@@ -67,13 +63,34 @@ type refusal struct {
 	detail     string        // what the page adds; one of our own words or names
 	bearer     string        // the challenge to API clients
 	ofToken    bool          // an access token was presented, and is why
+	login      loginStage    // that it is the end of
+	about      party         // whom it keeps out, for events
+}
+
+// loginStage is how far a login has come.
+type loginStage int
+
+const (
+	noLogin      loginStage = iota
+	loginAtStart            // the browser was not sent to the tenant
+	loginAtEnd              // it has come back
+)
+
+// codes are all of them.
+var codes = []string{
+	codeLoginRequired, codeSignedOut, codeFormNotKept, codeFormLost, codeBadRequest, codeMethodNotAllowed,
+	codeBadState, codeResponseMode, codeHTTPSRequired, codeStepUpRequired, codeStepUpFailed, codeLoginDenied,
+	codeLoginFailed, codeTokenRefused, codeRequestRefused, codePARMismatch, codeInvalidToken,
+	codeConnectionMismatch, codeOrgMismatch, codeUnknownConnection, codeUnknownIssuer, codeForbidden,
+	codeManagementRefused, codeProfileTooLarge, codeLoop, codeTenantUnavailable, codeRevocationUnknown,
+	codeCrossSite, codeInternal, codeInvalidRequest, codeInvalidAccessToken, codeInsufficientScope,
 }
 
 // refuse answers with the site's error routes, if it has any for this case, and
 // else with a page for a browser and application/problem+json for the rest.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, f refusal) error {
 	f.signOut = h.Prefix + "/logout"
-	h.logRefusal(f)
+	h.tellRefusal(r, f)
 	noStore(w.Header())
 	if f.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int((f.retryAfter+time.Second-1)/time.Second)))
@@ -103,25 +120,6 @@ func (f refusal) challenges() (lines []string) {
 		lines = append(lines, f.bearer)
 	}
 	return lines
-}
-
-// logRefusal writes one line for each refusal that an operator may want to
-// know of. A missing session is the usual beginning of a login.
-func (h *Handler) logRefusal(f refusal) {
-	level := zap.InfoLevel
-	switch {
-	case f.code == codeLoginRequired || f.code == codeStepUpRequired || f.code == codeSignedOut || f.code == codeMethodNotAllowed,
-		f.code == codeRevocationUnknown,     // the ledger says when that begins and ends
-		errors.Is(f.cause, errNotRefreshed): // the refresh has said why
-		level = zap.DebugLevel
-	case errors.Is(f.cause, context.Canceled): // the client is gone
-		level = zap.DebugLevel
-	case f.status >= 500:
-		level = zap.ErrorLevel
-	}
-	if entry := h.logger.Check(level, "request refused"); entry != nil {
-		entry.Write(zap.String("code", f.code), zap.Int("status", f.status), zap.Error(f.cause))
-	}
 }
 
 // writeRefusal gives no error to Caddy, which would log the request's address.

@@ -85,7 +85,7 @@ func (h *Handler) forbid(w http.ResponseWriter, r *http.Request, v *visit, cause
 	v.speaks = true
 	v.withdraw(r)
 	return h.refuse(w, r, refusal{
-		code: codeForbidden, status: http.StatusForbidden, cause: cause, another: h.anotherAccountURL(r),
+		code: codeForbidden, status: http.StatusForbidden, cause: cause, another: h.anotherAccountURL(r), about: partyOf(&v.session),
 	})
 }
 

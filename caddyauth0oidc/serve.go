@@ -83,13 +83,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if token, found := h.presented(v); found {
 		return h.serveClient(w, r, v, token, next)
 	}
-	if h.readSession(r, v, &v.session) {
-		if h.marksTooOld() {
-			return h.refuseUnjudged(w, r, v)
-		}
-		return h.serveUser(w, r, v, next)
+	if reason := h.openSession(r, v, &v.session); reason != sessionAccepted {
+		h.tellRejection(reason)
+		return h.turnAway(w, r, v, next)
 	}
-	return h.turnAway(w, r, v, next)
+	if h.marksTooOld() {
+		return h.refuseUnjudged(w, r, v)
+	}
+	return h.serveUser(w, r, v, next)
 }
 
 // serveUser lets a signed-in user's request pass, if the rules do and, where the session
@@ -101,11 +102,16 @@ func (h *Handler) serveUser(w http.ResponseWriter, r *http.Request, v *visit, ne
 		v.speaks = true
 		return h.refuse(w, r, *refused)
 	case over:
+		h.tellRejection(sessionRefresh)
 		h.dropSession(w, r, v)
 		return h.turnAway(w, r, v, next)
-	case v.fresh != nil && v.fresh.renew && !h.acceptsSession(r, &v.session):
-		return h.turnAway(w, r, v, next)
+	case v.fresh != nil && v.fresh.renew: // the refresh may have changed the profile
+		if reason := h.judgeSession(r, &v.session); reason != sessionAccepted {
+			h.tellRejection(reason)
+			return h.turnAway(w, r, v, next)
+		}
 	}
+	h.tally.opened.Inc()
 	p := h.shownFor(r, &v.session.Profile)
 	if err := h.rules.Judge(p); err != nil {
 		return h.forbid(w, r, v, err)
@@ -208,25 +214,6 @@ func (h *Handler) clean(r *http.Request) {
 	default:
 		r.Header["Cookie"] = kept
 	}
-}
-
-// readSession reads the session of the request into s if it is alive and of a
-// connection, a strength and a source that this directive accepts. Anything else is no
-// session.
-func (h *Handler) readSession(r *http.Request, v *visit, s *session.Session) bool {
-	if !h.keys.Load().ReadSession(s, v.cookies, h.cookiesOf(h.originOf(r)).Session.Name) {
-		return false
-	}
-	accepted := h.acceptsSession(r, s)
-	if !accepted && h.refresher != nil {
-		h.dropEnded(r.Context(), s)
-	}
-	return accepted
-}
-
-// acceptsSession judges a session that was read.
-func (h *Handler) acceptsSession(r *http.Request, s *session.Session) bool {
-	return s.Alive(h.now(), h.limits) && !h.revoked(s) && h.acceptsSource(s.Source) && h.acceptsChild(r, &s.Profile) && h.admits(r, &s.Profile, s.Source, nil) == nil
 }
 
 // siteSession gives the session for the module's own routes, which the

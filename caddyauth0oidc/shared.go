@@ -20,11 +20,12 @@ var pool = caddy.NewUsagePool()
 
 // shared is the part of a tenant and client that all their handlers use.
 type shared struct {
-	tenant *tenant.Tenant
-	origin string     // of the issuer, for the pages' policy
-	spent  remembered // login transactions
-	key    string
-	now    func() time.Time
+	tenant  *tenant.Tenant
+	origin  string     // of the issuer, for the pages' policy
+	spent   remembered // login transactions
+	denials remembered // users of directives that keep them out, of which subscribers were told
+	key     string
+	now     func() time.Time
 
 	memory     *tenantMemory
 	renewals   renewals
