@@ -109,6 +109,7 @@ type logoutSender struct {
 	tenant      *tenant.Tenant
 	application tenant.Application
 	child       bool
+	connection  string // behind which the child is
 }
 
 // logoutSenders are those of the directives that answer this route: their tenants, and the
@@ -122,7 +123,7 @@ func (h *Handler) logoutSenders(v *visit) (all []logoutSender) {
 		for _, c := range other.Connections {
 			for _, name := range c.namesBehindChild() {
 				application := tenant.Application{ClientID: c.Child.ClientID}
-				all = append(all, logoutSender{other, other.childTenants[name].tenant, application, true})
+				all = append(all, logoutSender{other, other.childTenants[name].tenant, application, true, name})
 			}
 		}
 	}
@@ -167,7 +168,7 @@ func (h *Handler) verifyLogoutToken(ctx context.Context, v *visit, raw string) (
 func (s logoutSender) take(ctx context.Context, token *tenant.LogoutToken) *logoutRefusal {
 	refused := s.keep(ctx, token)
 	if refused == nil {
-		s.handler.tellLogoutToken(party{user: token.Subject, sid: token.SID}, s.child)
+		s.handler.tellLogoutToken(party{token.Subject, token.SID, s.connection}, s.child)
 	}
 	return refused
 }

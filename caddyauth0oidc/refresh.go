@@ -205,7 +205,7 @@ func (h *Handler) refreshIfDue(r *http.Request, v *visit, f *freshness) (over bo
 	case h.now().Before(f.tokens.Expiry):
 		return false, nil
 	case known.lost:
-		h.endRefreshed(r.Context(), &v.session, errNotRefreshed)
+		h.endRefreshed(r.Context(), &v.session, errLost)
 		return true, nil
 	}
 	return false, &refusal{
@@ -214,7 +214,10 @@ func (h *Handler) refreshIfDue(r *http.Request, v *visit, f *freshness) (over bo
 	}
 }
 
-var errNotRefreshed = errors.New("the access token has ended, and cannot be refreshed at the moment")
+var (
+	errNotRefreshed = errors.New("the access token has ended, and cannot be refreshed at the moment")
+	errLost         = errors.New("the access token has ended, and the refresh token is lost")
+)
 
 // adopt goes on with the state if it is newer than what the browser has.
 func (f *freshness) adopt(v *visit, state *session.Refreshed) {
