@@ -27,11 +27,20 @@ type Config struct {
 	ClientID, ClientSecret string
 	// Transport carries the requests. Required.
 	Transport http.RoundTripper
+	// Observe, unless nil, gives a transport that does requests to the endpoint by next, and may look at what comes of them. An answer
+	// of next has been read to its end, and an error of next may quote it.
+	Observe func(endpoint string, next http.RoundTripper) http.RoundTripper
 	// Timeout limits each call, that for the token included. The default is 5 seconds.
 	Timeout time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
+
+// The endpoints that are told to Config.Observe.
+const (
+	EndpointAPI   = "management"       // the Management API
+	EndpointToken = "management_token" // the token for it
+)
 
 // Client calls the Management API of one tenant. It is safe for concurrent use. It does not try again by itself: an Error
 // says when that makes sense.

@@ -35,6 +35,8 @@ type outcomeKey struct{}
 type bearer struct {
 	config Config
 	base   *url.URL
+	api    http.RoundTripper // to the API itself
+	grants http.RoundTripper // to where the tokens are
 
 	turn    chan struct{} // holds one while the token is looked at, or got
 	token   string
@@ -42,7 +44,13 @@ type bearer struct {
 }
 
 func newBearer(c Config, base *url.URL) *bearer {
-	return &bearer{config: c, base: base, turn: make(chan struct{}, 1)}
+	watched := func(endpoint string) http.RoundTripper {
+		if c.Observe == nil {
+			return reading{c.Transport}
+		}
+		return c.Observe(endpoint, reading{c.Transport})
+	}
+	return &bearer{config: c, base: base, api: watched(EndpointAPI), grants: watched(EndpointToken), turn: make(chan struct{}, 1)}
 }
 
 // RoundTrip does one request with a token that is still good. If the tenant does not take a token that was kept, because the
@@ -67,7 +75,7 @@ func (b *bearer) with(token string, r *http.Request) (*http.Response, error) {
 	r.URL.Scheme = b.base.Scheme // the library only knows https, simulated tenants have http on loopback
 	r.Header.Set("Authorization", "Bearer "+token)
 	seen, _ := r.Context().Value(outcomeKey{}).(*outcome)
-	response, body, err := b.do(r)
+	response, err := b.api.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}
@@ -80,21 +88,29 @@ func (b *bearer) with(token string, r *http.Request) (*http.Response, error) {
 	if response.StatusCode >= 300 && response.StatusCode < 400 {
 		return nil, errors.New("the tenant redirects elsewhere")
 	}
-	response.Body = io.NopCloser(bytes.NewReader(body))
 	return response, nil
 }
 
-func (b *bearer) do(r *http.Request) (*http.Response, []byte, error) {
-	response, err := b.config.Transport.RoundTrip(r)
+// reading is a RoundTripper that reads the whole answer within its limit before anybody else sees it.
+type reading struct{ next http.RoundTripper }
+
+// RoundTrip does the request.
+func (rd reading) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := rd.next.RoundTrip(r)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
 	if err == nil && len(body) > maxBody {
 		err = errUnreadable
 	}
-	return response, body, err
+	if err != nil {
+		return nil, err
+	}
+	read := *response
+	read.Body = io.NopCloser(bytes.NewReader(body))
+	return &read, nil
 }
 
 // current gives the token, and whether it was kept from before. Whoever comes while one is being got waits for it, or for its
@@ -151,10 +167,11 @@ func (b *bearer) grant(ctx context.Context) (token string, lifetime time.Duratio
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Accept", "application/json")
-	response, body, err := b.do(r)
+	response, err := b.grants.RoundTrip(r)
 	if err != nil {
 		return "", 0, &Error{Doing: gettingToken, Err: causeOf(err)}
 	}
+	body, _ := io.ReadAll(response.Body) // which is in memory
 	var answer struct {
 		AccessToken string `json:"access_token"`
 		ExpiresIn   int64  `json:"expires_in"`

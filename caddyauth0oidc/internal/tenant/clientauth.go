@@ -45,6 +45,7 @@ func (a Application) warn(message string) {
 // call is a form that the application posts to an endpoint at which it authenticates.
 type call struct {
 	doing    string
+	at       Endpoint
 	endpoint string
 	form     url.Values
 	// limit is the largest body in bytes; 0 for none.
@@ -130,7 +131,7 @@ func (t *Tenant) post(ctx context.Context, app Application, secret Secret, c cal
 		return nil, unsent(err)
 	}
 	var w wire
-	client, a := t.clientOf(app)
+	client, a := t.clientOf(c.at, app)
 	if response, err := client.Do(r.WithContext(w.watch(r.Context()))); err == nil {
 		_ = response.Body.Close()
 	}

@@ -39,7 +39,7 @@ func (t *Tenant) Exchange(ctx context.Context, app Application, code, verifier, 
 		return nil, err
 	}
 	got, err := t.send(ctx, app, call{
-		doing: exchanging, endpoint: at.token, throttledUntil: &t.throttledUntil, form: url.Values{
+		doing: exchanging, at: EndpointToken, endpoint: at.token, throttledUntil: &t.throttledUntil, form: url.Values{
 			"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirectURI}, "code_verifier": {verifier},
 		},
 	})

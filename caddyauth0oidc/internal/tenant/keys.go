@@ -53,7 +53,7 @@ type keySet struct {
 func newKeySet(t *Tenant) *keySet {
 	k := &keySet{tenant: t}
 	k.recall = &recall[[]signingKey]{
-		ask: k.fetch, parse: parseKeys, doing: fetchingKeys, life: t.life, now: t.now, random: t.random, timeout: t.timeout,
+		ask: k.fetch, parse: parseKeys, doing: fetchingKeys, life: t.life, now: t.now, random: t.random, timeout: t.timeout, follow: t.follow,
 		shelf: t.shelfOf("keys.json"), fresh: keysFresh, old: keysOld, limit: keysLimit,
 	}
 	return k
@@ -136,7 +136,7 @@ func (k *keySet) fetch(ctx context.Context) ([]byte, *UnavailableError) {
 	if err != nil {
 		return nil, &UnavailableError{Doing: fetchingKeys, RetryAfter: minRetryAfter, Err: err}
 	}
-	client, seen := k.tenant.client()
+	client, seen := k.tenant.client(EndpointKeys)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, md.JWKSURI, http.NoBody)
 	if err != nil {
 		return nil, &UnavailableError{Doing: fetchingKeys, RetryAfter: minRetryAfter, Err: errEndpoint}

@@ -94,7 +94,7 @@ func (t *Tenant) Metadata(ctx context.Context) (*Metadata, error) {
 }
 
 func (t *Tenant) discover(ctx context.Context) ([]byte, *UnavailableError) {
-	client, seen := t.client()
+	client, seen := t.client(EndpointDiscovery)
 	_, err := oidc.NewProvider(oidc.ClientContext(ctx, client), t.issuer)
 	var foreign *oidc.IssuerMismatchError
 	switch {

@@ -55,7 +55,7 @@ func (r AuthorizeRequest) pushesTo(md *Metadata, app Application) (endpoint stri
 // *UnavailableError, a *RefusedError or ErrRequestTooLarge; none of them leaves anything that could be sent instead.
 func (t *Tenant) push(ctx context.Context, app Application, endpoint string, parameters []Parameter) (string, error) {
 	asked := call{
-		doing: pushing, endpoint: endpoint, form: url.Values{}, limit: maxPushed, throttledUntil: &t.pushThrottledUntil,
+		doing: pushing, at: EndpointPAR, endpoint: endpoint, form: url.Values{}, limit: maxPushed, throttledUntil: &t.pushThrottledUntil,
 	}
 	for _, p := range parameters {
 		asked.form.Set(p.Name, p.Value)

@@ -29,6 +29,8 @@ type recall[T any] struct {
 	now     func() time.Time
 	random  io.Reader // a part of the waits, so that instances do not meet
 	timeout time.Duration
+	// follow gives the context of a request that from waits for; from is that of life if nobody does.
+	follow func(ctx, from context.Context) context.Context
 	// shelf is where answers outlive the process; nil for nowhere.
 	shelf *shelf
 	// fresh is how long an answer is served without asking again.
@@ -46,7 +48,8 @@ type recall[T any] struct {
 	renewal    time.Duration // the age at which value is stale
 	recalled   bool          // value comes from the shelf
 	failures   int
-	failure    *UnavailableError
+	failure    *UnavailableError // the last one
+	failed     time.Time         // when that was
 	notBefore  time.Time
 	running    *flight[T]
 	searching  bool // the shelf is being read
@@ -86,7 +89,7 @@ func (r *recall[T]) get(ctx context.Context) (T, int, error) {
 	defer r.mu.Unlock()
 	now := r.now()
 	if !r.servable(now) {
-		f, err := r.join(now)
+		f, err := r.join(ctx, now)
 		if err != nil {
 			var none T
 			return none, 0, err
@@ -96,8 +99,12 @@ func (r *recall[T]) get(ctx context.Context) (T, int, error) {
 	age := now.Sub(r.answered)
 	stale := age < 0 || age >= r.renewal || r.recalled
 	if stale && !pending(r.notBefore, now) {
-		f := r.start(now)
-		if r.old > 0 && age >= r.old && !r.recalled && now.Sub(r.notBefore) >= r.fresh {
+		waits := r.old > 0 && age >= r.old && !r.recalled && now.Sub(r.notBefore) >= r.fresh
+		from := r.life.ctx
+		if waits {
+			from = ctx
+		}
+		if f := r.start(from, now); waits {
 			_ = r.wait(ctx, f.done)
 		}
 	}
@@ -113,7 +120,7 @@ func (r *recall[T]) renew(ctx context.Context, seen int, mayAsk func() bool) (T,
 	if r.generation != seen || (r.running == nil && !pending(r.notBefore, now) && !mayAsk()) {
 		return r.value, r.generation, nil
 	}
-	f, err := r.join(now)
+	f, err := r.join(ctx, now)
 	if err != nil {
 		var none T
 		return none, 0, err
@@ -134,13 +141,13 @@ func (r *recall[T]) wait(ctx context.Context, end <-chan struct{}) error {
 }
 
 // join gives the request under way or starts one. During the back-off it fails at once. The lock is held.
-func (r *recall[T]) join(now time.Time) (*flight[T], error) {
+func (r *recall[T]) join(from context.Context, now time.Time) (*flight[T], error) {
 	if r.running == nil && pending(r.notBefore, now) {
 		failure := *r.failure
 		failure.RetryAfter = min(max(r.notBefore.Sub(now), minRetryAfter), maxRetryAfter)
 		return nil, &failure
 	}
-	return r.start(now), nil
+	return r.start(from, now), nil
 }
 
 // outcome waits for one of the flight's ends and gives its answer, its failure, or, where that will do, what was kept. The lock is held.
@@ -161,7 +168,8 @@ func (r *recall[T]) outcome(ctx context.Context, f *flight[T], end <-chan struct
 }
 
 // start makes the request in a goroutine with a deadline of its own, so that a caller who gives up fails nobody else.
-func (r *recall[T]) start(now time.Time) *flight[T] {
+// from is that of the caller who waits for it, or that of life.
+func (r *recall[T]) start(from context.Context, now time.Time) *flight[T] {
 	if r.running != nil {
 		return r.running
 	}
@@ -172,12 +180,12 @@ func (r *recall[T]) start(now time.Time) *flight[T] {
 		r.searching, searched = true, make(chan struct{})
 		r.life.start(func() { r.search(f, searched) })
 	}
-	r.life.start(func() { r.fly(f, searched) })
+	r.life.start(func() { r.fly(from, f, searched) })
 	return f
 }
 
-func (r *recall[T]) fly(f *flight[T], searched <-chan struct{}) {
-	ctx, cancel := context.WithTimeout(r.life.ctx, r.timeout)
+func (r *recall[T]) fly(from context.Context, f *flight[T], searched <-chan struct{}) {
+	ctx, cancel := context.WithTimeout(r.follow(r.life.ctx, from), r.timeout)
 	defer cancel()
 	body, value, failure := r.askSafely(ctx)
 	close(f.asked)
@@ -298,7 +306,7 @@ func (r *recall[T]) settle(f *flight[T], value T, failure *UnavailableError) tim
 		r.failures++
 		wait += jitter(r.random, wait/2)
 		failure.RetryAfter = min(wait, maxRetryAfter)
-		r.failure, r.notBefore = failure, now.Add(wait)
+		r.failure, r.failed, r.notBefore = failure, now, now.Add(wait)
 	}
 	f.value, f.generation, f.failure, f.over = value, r.generation, failure, true
 	close(f.done)

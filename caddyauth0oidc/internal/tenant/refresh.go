@@ -23,7 +23,7 @@ func (t *Tenant) Refresh(ctx context.Context, app Application, refreshToken Secr
 		return nil, unsent(err)
 	}
 	got, err := t.send(ctx, app, call{
-		doing: refreshing, endpoint: at.token, throttledUntil: &t.throttledUntil,
+		doing: refreshing, at: EndpointToken, endpoint: at.token, throttledUntil: &t.throttledUntil,
 		form: url.Values{"grant_type": {"refresh_token"}, "refresh_token": {string(refreshToken)}},
 	})
 	if err != nil {

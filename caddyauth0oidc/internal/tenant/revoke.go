@@ -21,7 +21,7 @@ func (t *Tenant) RevokeToken(ctx context.Context, app Application, refreshToken 
 		return &UnavailableError{Doing: revoking, RetryAfter: minRetryAfter, Err: errNoRevocation}
 	}
 	a, err := t.send(ctx, app, call{
-		doing: revoking, endpoint: at.revocation, throttledUntil: &t.revocationThrottledUntil,
+		doing: revoking, at: EndpointRevoke, endpoint: at.revocation, throttledUntil: &t.revocationThrottledUntil,
 		form: url.Values{"token": {string(refreshToken)}, "token_type_hint": {"refresh_token"}},
 	})
 	if err != nil {

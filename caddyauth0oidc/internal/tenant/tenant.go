@@ -36,6 +36,8 @@ type Config struct {
 	Memory Memory
 	// Warn, unless nil, is told the first of a row of failures of the Memory. Nothing in it is secret.
 	Warn func(error)
+	// Observer watches the calls; nil for none.
+	Observer Observer
 }
 
 // Tenant is one Auth0 tenant. It is safe for concurrent use, and meant to be shared by everything that talks to the same issuer.
@@ -48,6 +50,7 @@ type Tenant struct {
 	memory    Memory
 	warn      func(error)
 	life      *background
+	observer  Observer
 
 	metadata *recall[*Metadata]
 	keys     *keySet
@@ -65,7 +68,7 @@ func New(c Config) (*Tenant, error) {
 	if err := CheckIssuer(c.Issuer); err != nil {
 		return nil, err
 	}
-	t := &Tenant{issuer: c.Issuer, transport: c.Transport, timeout: c.Egress.Timeout, now: c.Now, random: c.Random, memory: c.Memory, warn: c.Warn, life: newBackground()}
+	t := &Tenant{issuer: c.Issuer, transport: c.Transport, timeout: c.Egress.Timeout, now: c.Now, random: c.Random, memory: c.Memory, warn: c.Warn, observer: c.Observer, life: newBackground()}
 	if t.transport == nil {
 		t.transport = NewTransport(c.Egress)
 	}
@@ -80,7 +83,8 @@ func New(c Config) (*Tenant, error) {
 	}
 	t.metadata = &recall[*Metadata]{
 		ask: t.discover, parse: func(body []byte) (*Metadata, error) { return parseMetadata(body, t.issuer) },
-		doing: discovering, life: t.life, now: t.now, random: t.random, timeout: t.timeout, shelf: t.shelfOf("discovery.json"), fresh: metadataFresh,
+		doing: discovering, life: t.life, now: t.now, random: t.random, timeout: t.timeout, follow: t.follow,
+		shelf: t.shelfOf("discovery.json"), fresh: metadataFresh,
 	}
 	t.keys = newKeySet(t)
 	return t, nil

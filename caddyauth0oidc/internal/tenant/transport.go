@@ -102,20 +102,20 @@ type answer struct {
 }
 
 // client returns a client for one call, which follows no redirect, and where to find the answer after it.
-func (t *Tenant) client() (*http.Client, *answer) { return clientOver(t.transport) }
+func (t *Tenant) client(at Endpoint) (*http.Client, *answer) { return t.clientOver(at, t.transport) }
 
 // clientOf does so for a call with which an application authenticates.
-func (t *Tenant) clientOf(app Application) (*http.Client, *answer) {
+func (t *Tenant) clientOf(at Endpoint, app Application) (*http.Client, *answer) {
 	if app.Certificate == nil {
-		return t.client()
+		return t.client(at)
 	}
-	return clientOver(app.Certificate.presenter())
+	return t.clientOver(at, app.Certificate.presenter())
 }
 
-func clientOver(transport http.RoundTripper) (*http.Client, *answer) {
+func (t *Tenant) clientOver(at Endpoint, transport http.RoundTripper) (*http.Client, *answer) {
 	a := &answer{}
 	return &http.Client{
-		Transport:     &reader{next: transport, answer: a},
+		Transport:     t.watched(at, &reader{next: transport, answer: a}),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}, a
 }

@@ -47,7 +47,7 @@ func (t *Tenant) askUserinfo(ctx context.Context, endpoint string, accessToken S
 		return nil, &UnavailableError{Doing: askingUserinfo, RetryAfter: minRetryAfter, Err: errEndpoint}
 	}
 	request.Header.Set("Authorization", "Bearer "+string(accessToken))
-	client, seen := t.client()
+	client, seen := t.client(EndpointUserinfo)
 	resp, err := client.Do(request)
 	if err != nil {
 		return nil, t.unavailable(askingUserinfo, seen, errNoHTTP)
