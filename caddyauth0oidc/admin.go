@@ -23,7 +23,7 @@ func init() {
 }
 
 // adminAPI is the part of Caddy's admin API that ends sessions, and tells whether this
-// instance knows which were ended.
+// instance knows which were ended and how it stands with the tenants.
 type adminAPI struct{}
 
 // CaddyModule returns the module's id and constructor.
@@ -45,6 +45,7 @@ func (a adminAPI) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{
 		{Pattern: revokePath, Handler: caddy.AdminHandlerFunc(a.revoke)},
 		{Pattern: healthPath, Handler: caddy.AdminHandlerFunc(a.health)},
+		{Pattern: statusPath, Handler: caddy.AdminHandlerFunc(a.status)},
 	}
 }
 
@@ -186,9 +187,18 @@ type ledgerHealth struct {
 	Stale    bool       `json:"stale"`
 }
 
-// healthAnswer is the answer of GET /auth0_oidc/health, with 503 if a ledger is stale.
+// healthAnswer is the answer of GET /auth0_oidc/health, with 503 if a ledger is stale. What
+// the tenants do changes no status: no other instance would be better off.
 type healthAnswer struct {
 	Ledgers []ledgerHealth `json:"ledgers"`
+	Tenants []tenantHealth `json:"tenants"`
+}
+
+// tenantHealth tells whether a tenant can be used.
+type tenantHealth struct {
+	Issuer   string `json:"issuer"`
+	ClientID string `json:"client_id"`
+	State    string `json:"state"` // one of the words of stateOf
 }
 
 // health answers GET /auth0_oidc/health.
@@ -196,13 +206,18 @@ func (adminAPI) health(w http.ResponseWriter, r *http.Request) error {
 	if err := onlyMethods(w, r, http.MethodGet, http.MethodHead); err != nil {
 		return err
 	}
-	status, answer := http.StatusOK, healthAnswer{Ledgers: []ledgerHealth{}}
+	status, answer := http.StatusOK, healthAnswer{Ledgers: []ledgerHealth{}, Tenants: []tenantHealth{}}
 	for _, l := range allLedgers() {
 		one := l.health()
 		if one.Stale {
 			status = http.StatusServiceUnavailable
 		}
 		answer.Ledgers = append(answer.Ledgers, one)
+	}
+	for _, t := range allTenants() {
+		if t.clientID != "" {
+			answer.Tenants = append(answer.Tenants, tenantHealth{t.issuer, t.clientID, stateOf(t.tenant.Status())})
+		}
 	}
 	return writeAdminJSON(w, status, answer)
 }

@@ -114,6 +114,7 @@ func acquireChild(domain string, by passage) (*childTenant, error) {
 		c := &childTenant{key: key, now: time.Now, memory: newTenantMemory(issuer, by)}
 		c.tenant, err = tenant.New(tenant.Config{
 			Issuer: issuer, Egress: by.Egress, Now: func() time.Time { return c.now() }, Memory: c.memory, Warn: c.memory.warn,
+			Observer: newCallObserver(issuer, "", func() time.Time { return c.now() }),
 		})
 		return c, err
 	})

@@ -31,17 +31,18 @@ var (
 		"Times that this instance ended sessions before their time, by cause.", append(ofLedger[:2:2], "cause"), nil)
 )
 
-// collectors have all metrics. They are of the process; each configuration has its own
+// metricsOfProcess are all metrics, which live as long as the process; each configuration has its own
 // registry, which shows them.
-var collectors = []prometheus.Collector{
+var metricsOfProcess = []prometheus.Collector{
 	ledgerMetrics{},
 	loginsStartedMetric, loginsMetric, loginDurationMetric, loginFailuresMetric, callbacksMetric, refusalsMetric,
 	openedMetric, rejectedMetric, refreshesMetric, logoutsMetric, backchannelMetric,
+	callDuration, callsMetric, tenantMetrics{},
 }
 
 // registerMetrics makes the metrics of all handlers of a configuration known to it, once.
 func registerMetrics(registry prometheus.Registerer) error {
-	for _, one := range collectors {
+	for _, one := range metricsOfProcess {
 		err := registry.Register(one)
 		if _, known := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !known {
 			return fmt.Errorf("registering the metrics: %w", err)

@@ -159,7 +159,7 @@ func TestDOS_15_LabelsAreBounded(t *testing.T) {
 	if after := len(w.metrics()); after != before || after > 120 {
 		t.Errorf("%d series became %d", before, after)
 	}
-	listed := slices.Concat(codes, rejections, callbackOutcomes, refreshOutcomes, logoutKinds, backchannelOutcomes, causeNames[:], []string{otherOutcome})
+	listed := slices.Concat(refusalCodes, rejections, callbackOutcomes, refreshOutcomes, logoutKinds, backchannelOutcomes, causeNames[:], []string{otherOutcome})
 	for _, family := range gathered(t) {
 		for _, one := range family.GetMetric() {
 			for _, label := range one.GetLabel() {
@@ -243,7 +243,7 @@ func TestEnumerationsAreComplete(t *testing.T) {
 		listed []string
 		more   []string
 	}{
-		"refuse.go":    {"code", codes, nil},
+		"refuse.go":    {"code", refusalCodes, nil},
 		"rejection.go": {"session", rejections, []string{sessionAccepted, sessionAbsent}},
 		"observe.go":   {"", slices.Concat(callbackOutcomes, refreshOutcomes, logoutKinds, backchannelOutcomes), nil},
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/revocation"
@@ -29,7 +30,9 @@ type refreshing struct {
 // has not ended yet.
 func (h *Handler) awaitRefresh(ctx context.Context, from *session.Refreshed, good bool) refreshState {
 	id := from.Session.ID
-	under := h.refresher.join(id, h.leading, func(ctx context.Context) (got refreshState) {
+	ctx, end := waiting(ctx, "refresh")
+	under := h.refresher.join(id, h.leading, func(leading context.Context) (got refreshState) {
+		ctx := trace.ContextWithSpan(leading, trace.SpanFromContext(ctx))
 		n := &refreshing{handler: h, ctx: ctx, base: from}
 		defer func() {
 			if p := recover(); p != nil {
@@ -38,7 +41,9 @@ func (h *Handler) awaitRefresh(ctx context.Context, from *session.Refreshed, goo
 		}()
 		return n.run()
 	})
-	if got, ok := under.wait(ctx, good); ok {
+	got, ok := under.wait(ctx, good)
+	end(ok)
+	if ok {
 		return got
 	}
 	known := h.refresher.find(id)
@@ -56,7 +61,9 @@ func (n *refreshing) run() refreshState {
 		return n.later(errTooMany, 0)
 	}
 	defer done()
+	_, end := waiting(n.ctx, "refresh_lock")
 	unlock, err := f.lock(n.ctx, id)
+	end(err == nil)
 	if err != nil {
 		return n.later(err, 0)
 	}

@@ -76,8 +76,8 @@ const (
 	loginAtEnd              // it has come back
 )
 
-// codes are all of them.
-var codes = []string{
+// refusalCodes are all of them.
+var refusalCodes = []string{
 	codeLoginRequired, codeSignedOut, codeFormNotKept, codeFormLost, codeBadRequest, codeMethodNotAllowed,
 	codeBadState, codeResponseMode, codeHTTPSRequired, codeStepUpRequired, codeStepUpFailed, codeLoginDenied,
 	codeLoginFailed, codeTokenRefused, codeRequestRefused, codePARMismatch, codeInvalidToken,

@@ -101,12 +101,7 @@ func keyringOf(order []string, derive func([]string) (*session.Keyring, error)) 
 // That is the newest one that has settled, or the oldest if none has. All newer
 // ones open, and older ones for the lifetime of what they have sealed.
 func openers(secrets []storedSecret, now time.Time, lifetime time.Duration) []string {
-	sealing := 0
-	for i, s := range secrets {
-		if !now.Before(s.seals()) {
-			sealing = i
-		}
-	}
+	sealing := sealingAt(secrets, now)
 	var order []string
 	for _, s := range secrets[sealing:] {
 		order = append(order, s.Secret)
@@ -115,4 +110,14 @@ func openers(secrets []storedSecret, now time.Time, lifetime time.Duration) []st
 		order = append(order, secrets[i].Secret)
 	}
 	return order
+}
+
+// sealingAt gives the place of the secret that seals at the time.
+func sealingAt(secrets []storedSecret, now time.Time) (place int) {
+	for i, s := range secrets {
+		if !now.Before(s.seals()) {
+			place = i
+		}
+	}
+	return place
 }

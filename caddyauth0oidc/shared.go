@@ -44,6 +44,7 @@ func (h *Handler) acquireShared(by passage) (*shared, error) {
 		s := &shared{key: key, now: time.Now, memory: newTenantMemory(issuer, by), handlers: make(map[string][]*Handler)}
 		t, err := tenant.New(tenant.Config{
 			Issuer: issuer, Egress: by.Egress, Now: func() time.Time { return s.now() }, Memory: s.memory, Warn: s.memory.warn,
+			Observer: newCallObserver(issuer, h.ClientID, func() time.Time { return s.now() }),
 		})
 		if err != nil {
 			return nil, fmt.Errorf("preparing the tenant: %w", err)

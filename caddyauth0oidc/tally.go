@@ -29,7 +29,7 @@ var (
 	loginsMetric        = counter("logins_total", "Logins that ended with a session.")
 	loginFailuresMetric = counter("login_failures_total", "Logins that could not begin, or came to nothing, by code.").by("code", loginCodes)
 	callbacksMetric     = counter("callbacks_total", "Answers of the tenant that browsers brought, by what came of them.").by("outcome", callbackOutcomes)
-	refusalsMetric      = counter("refusals_total", "Requests that were refused, by code.").by("code", codes)
+	refusalsMetric      = counter("refusals_total", "Requests that were refused, by code.").by("code", refusalCodes)
 	openedMetric        = counter("sessions_opened_total", "Requests that came with a session that was accepted.")
 	rejectedMetric      = counter("sessions_rejected_total", "Requests that came with a session cookie that was not accepted, by reason.").by("reason", rejections)
 	refreshesMetric     = counter("refreshes_total", "Refreshes of sessions, by what came of them.").by("outcome", refreshOutcomes)
