@@ -14,6 +14,7 @@ test:
 e2e: build
 	GOPROXY=off GOSUMDB=off go run -C e2e ./xcaddybuild testdata/cluster/xcaddy.json ../caddy-redis
 	sh e2e/install.sh
+	go test -C e2e/monitoring -count=1 ./...
 	go test -C e2e -count=1 -timeout 20m -skip '^Test(Cluster|Soak)' ./...
 	go test -C e2e -count=1 -timeout 20m -v -run '^Test(Cluster|Soak)' .
 

@@ -1,0 +1,111 @@
+package caddyauth0oidc
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// announced are names of metrics that are settled, and that nothing registers yet.
+var announced = []string{
+	"logins_started_total", "logins_total", "login_failures_total", "callbacks_total", "refusals_total", "refreshes_total",
+	"logouts_total", "backchannel_logouts_total", "sessions_opened_total", "sessions_rejected_total",
+}
+
+// registered gives the names of all metrics that there are after a login, as Caddy serves
+// them, with those that belong to a histogram.
+func registered(t *testing.T) map[string]bool {
+	t.Helper()
+	w := newWorld(t)
+	w.signIn(w.browser(), "/home", w.pair.User)
+	ctx := w.handler().keeping.ctx.(caddy.Context)
+	families, err := ctx.GetMetricsRegistry().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := make(map[string]bool)
+	for _, family := range families {
+		names[family.GetName()] = true
+		if family.GetType().String() == "HISTOGRAM" {
+			for _, suffix := range []string{"_bucket", "_sum", "_count"} {
+				names[family.GetName()+suffix] = true
+			}
+		}
+	}
+	return names
+}
+
+var metricName = regexp.MustCompile(`caddy_auth0_oidc_[a-z0-9_]*[a-z0-9]`)
+
+// Alerts and dashboards that ask for a metric which is not there stay silent for ever.
+func TestMonitoringAsksForMetricsThatThereAre(t *testing.T) {
+	t.Parallel()
+	known := registered(t)
+	for _, name := range announced {
+		if name = "caddy_auth0_oidc_" + name; known[name] {
+			t.Errorf("%s is registered; take it out of the announced ones", name)
+		}
+		known[name] = true
+	}
+	for _, file := range []string{"../examples/monitoring/alerts.yml", "../examples/monitoring/dashboard.json", "../docs/operations.md"} {
+		text, err := os.ReadFile(filepath.FromSlash(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := metricName.FindAllString(string(text), -1)
+		for _, name := range found {
+			if !known[name] {
+				t.Errorf("%s: there is no metric %s", file, name)
+			}
+		}
+		if len(found) < 7 {
+			t.Errorf("%s has %d metrics", file, len(found))
+		}
+	}
+}
+
+// What the module measures of its calls, and every member of status and health, is
+// explained.
+func TestOperationsPageExplainsEachMetricAndMember(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.FromSlash("../docs/operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range registered(t) {
+		base := strings.TrimPrefix(name, "caddy_auth0_oidc_")
+		ours := strings.HasPrefix(base, "tenant_") || strings.HasPrefix(base, "discovery_") || strings.HasPrefix(base, "keys_")
+		if ours && base != name && !strings.Contains(string(text), strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(name, "_bucket"), "_sum"), "_count")) {
+			t.Errorf("%s is not explained", name)
+		}
+	}
+	pending, seen := []reflect.Type{reflect.TypeFor[statusAnswer](), reflect.TypeFor[healthAnswer]()}, make(map[reflect.Type]bool)
+	for len(pending) > 0 {
+		next := pending[0]
+		pending = pending[1:]
+		for next.Kind() == reflect.Slice || next.Kind() == reflect.Pointer {
+			next = next.Elem()
+		}
+		if next.Kind() != reflect.Struct || seen[next] || next.PkgPath() == "time" {
+			continue
+		}
+		seen[next] = true
+		for i := range next.NumField() {
+			field := next.Field(i)
+			pending = append(pending, field.Type)
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if name != "" && !strings.Contains(string(text), "`"+name+"`") {
+				t.Errorf("%s.%s: %s is not explained", next.Name(), field.Name, name)
+			}
+		}
+	}
+	if words := []string{stateUnasked, stateAvailable, stateAway, stateUnknown}; slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(string(text), "| `"+word+"` |") }) {
+		t.Errorf("one of %q is not explained", words)
+	}
+}
