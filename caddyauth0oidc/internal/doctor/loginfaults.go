@@ -69,8 +69,12 @@ func (i *inquiry) connectionNotUsable(c Connection) {
 }
 
 // notSentOn reports that a login stays at the master, where users of a federated connection have nothing to do.
-func (i *inquiry) notSentOn(c Connection) {
+func (i *inquiry) notSentOn(c Connection, a reply) {
 	seen := "A login through the connection " + shown(c.Name) + " is not sent on to an identity provider, but to a page of the master."
+	if a.location != nil && strings.HasPrefix(a.location.Path, "/u/organization") {
+		i.unknown(CodeChildNotAsked, seen, "The page asks for the user's organization first.", "Set organization to skip the page, or try a login by hand.")
+		return
+	}
 	if u, err := url.Parse(i.callback); err == nil && tenant.IsLoopback(u.Hostname()) {
 		i.unknown(CodeChildNotAsked, seen, "For callbacks on localhost Auth0 shows a page of confirmation first.",
 			"Run the doctor with the public address of the site, or try a login by hand.")

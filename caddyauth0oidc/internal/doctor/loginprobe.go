@@ -130,7 +130,7 @@ func (i *inquiry) follow(ctx context.Context, c Connection) *url.URL {
 		i.loginRefused(c, kind, a)
 	case c.Name == "":
 	case a.location == nil, i.isMaster(a.location):
-		i.notSentOn(c)
+		i.notSentOn(c, a)
 	default:
 		return a.location
 	}

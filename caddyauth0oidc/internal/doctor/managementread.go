@@ -21,6 +21,7 @@ type application struct {
 	Methods        map[string]any `json:"client_authentication_methods"`
 	Conformant     *bool          `json:"oidc_conformant"`
 	Organizations  string         `json:"organization_usage"`
+	AsksFor        string         `json:"organization_require_behavior"`
 	RequiresPushed bool           `json:"require_pushed_authorization_requests"`
 	Signing        struct {
 		Alg string `json:"alg"`
@@ -29,7 +30,7 @@ type application struct {
 
 // applicationFields leave the secret where it is.
 const applicationFields = "app_type,callbacks,allowed_logout_urls,grant_types,token_endpoint_auth_method," +
-	"client_authentication_methods,oidc_conformant,organization_usage,require_pushed_authorization_requests,jwt_configuration"
+	"client_authentication_methods,oidc_conformant,organization_usage,organization_require_behavior,require_pushed_authorization_requests,jwt_configuration"
 
 // connection is what the Management API says of a connection.
 type connection struct {

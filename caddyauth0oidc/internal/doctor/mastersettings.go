@@ -125,7 +125,7 @@ func (i *inquiry) judgeMethod(a *application) {
 
 func (i *inquiry) judgeOrganization(a *application) {
 	switch {
-	case i.site.Organization == "" && a.Organizations == "require":
+	case i.site.Organization == "" && a.Organizations == "require" && (a.AsksFor == "" || a.AsksFor == "no_prompt"):
 		i.organizationRequired("The application takes no logins without an organization.")
 	case i.site.Organization != "" && a.Organizations != "require" && a.Organizations != "allow":
 		i.organizationRefused("The application takes no logins to organizations.")

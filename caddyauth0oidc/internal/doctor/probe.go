@@ -130,7 +130,7 @@ func refusalOf(code, text string) refusal {
 		return refusedPlain
 	case code == "unauthorized_client", has("not allowed for the client"):
 		return refusedGrant
-	case has("organization", "required"):
+	case has("organization", "requir"):
 		return refusedWithoutOrganization
 	case has("organization"):
 		return refusedOrganization

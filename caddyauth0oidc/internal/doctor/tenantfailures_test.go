@@ -272,21 +272,22 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// Auth0 asks people on localhost for a confirmation, so that nothing follows from its page.
-func TestLoginsOfLocalhostThatStayAtTheMasterAreUnknown(t *testing.T) {
-	w := withTenants(t)
-	w.site.BaseURLs = []string{"http://localhost:8080"}
-	w.App.Callbacks, w.App.AllowedLogoutURLs = []string{"http://localhost:8080/auth/callback"}, []string{"http://localhost:8080/"}
-	w.site.ChildReturnTo = ""
-	w.Master.Intercept = func(rw http.ResponseWriter, r *http.Request) bool {
-		begun := r.URL.Path == "/authorize" && r.FormValue("prompt") != "none"
-		if begun {
-			http.Redirect(rw, r, "/u/login-confirmation?state=x", http.StatusFound)
+// Auth0 asks people on localhost for a confirmation, and others for their organization, so that nothing follows from its page.
+func TestLoginsThatStopAtAPageOfTheMasterAreUnknown(t *testing.T) {
+	for page, base := range map[string]string{"/u/login-confirmation": "http://localhost:8080", "/u/organization": appBase} {
+		w := withTenants(t)
+		w.site.BaseURLs, w.site.ChildReturnTo = []string{base}, ""
+		w.App.Callbacks, w.App.AllowedLogoutURLs = []string{base + "/auth/callback"}, []string{base + "/"}
+		w.Master.Intercept = func(rw http.ResponseWriter, r *http.Request) bool {
+			begun := r.URL.Path == "/authorize" && r.FormValue("prompt") != "none"
+			if begun {
+				http.Redirect(rw, r, page+"?state=x", http.StatusFound)
+			}
+			return begun
 		}
-		return begun
-	}
-	if got := codes(w.examine(false), Failure, Warning, Unknown); !slices.Equal(got, []string{CodeChildNotAsked, CodeManagementAbsent}) {
-		t.Errorf("found %q", got)
+		if got := codes(w.examine(false), Failure, Warning, Unknown); !slices.Equal(got, []string{CodeChildNotAsked, CodeManagementAbsent}) {
+			t.Errorf("%s: found %q", page, got)
+		}
 	}
 }
 
