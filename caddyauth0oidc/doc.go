@@ -28,5 +28,6 @@
 // The directives of one site know each other (site.go). What all directives of a
 // tenant and client share outlives reloads: discovery and keys (shared.go), what
 // ended sessions (ledger.go), refreshes (refreshstate.go). Operators end sessions
-// by the admin API (admin.go) and a command (commandrevoke.go).
+// by the admin API (admin.go) and a command (commandrevoke.go). What they learn of each
+// decision, as line of the log, metric and event, comes from one place (observe.go).
 package caddyauth0oidc
