@@ -171,7 +171,7 @@ func (b *bearer) grant(ctx context.Context) (token string, lifetime time.Duratio
 	if err != nil {
 		return "", 0, &Error{Doing: gettingToken, Err: causeOf(err)}
 	}
-	body, _ := io.ReadAll(response.Body) // which is in memory
+	body, _ := io.ReadAll(io.LimitReader(response.Body, maxBody)) // which is in memory
 	var answer struct {
 		AccessToken string `json:"access_token"`
 		ExpiresIn   int64  `json:"expires_in"`
