@@ -61,6 +61,7 @@ var environment = map[string]string{
 	"CHILD_CLIENT_ID":        "client-in-the-child",
 	"PARTNERS_CLIENT_ID":     "client-of-the-partners",
 	"PARTNERS_CLIENT_SECRET": "client secret of the partners",
+	"CREDENTIALS_DIRECTORY":  "systemd/testdata",
 }
 
 func setEnvironment(t *testing.T) {
