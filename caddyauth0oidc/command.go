@@ -24,17 +24,20 @@ const (
 	exitUsage       = 2
 	exitUnconfirmed = 3
 	exitRemains     = 4
+
+	exitWarnings = 3 // of doctor
+	exitErrors   = 4
 )
 
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "auth0-oidc",
 		Usage: "<command>",
-		Short: "Sets up Auth0 tenants for the directive auth0_oidc, and ends its sessions",
+		Short: "Sets up Auth0 tenants for the directive auth0_oidc, finds out what is wrong, and ends its sessions",
 		Long:  "The commands of the directive auth0_oidc, for what is done beside a running server, and to one.",
 		CobraFunc: func(root *cobra.Command) {
 			root.RunE = unknownCommand
-			root.AddCommand(newConnectCommand(new(connectFlags)), newRevokeCommand(new(revokeFlags)))
+			root.AddCommand(newConnectCommand(new(connectFlags)), newRevokeCommand(new(revokeFlags)), newDoctorCommand(new(doctorFlags)))
 		},
 	})
 }

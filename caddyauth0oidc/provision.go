@@ -48,16 +48,27 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.loadMatchers(ctx); err != nil {
 		return err
 	}
+	if err := h.settle(); err != nil {
+		return err
+	}
+	h.warn()
+	return h.prepare(ctx)
+}
+
+var (
+	errResolving = errors.New("resolving")
+	errMissing   = errors.New("is missing")
+)
+
+// settle resolves placeholders and defaults, and judges what they come to. It reaches
+// neither the network nor Caddy's storage.
+func (h *Handler) settle() error {
 	if err := h.resolve(); err != nil {
 		return err
 	}
 	h.fillFromEnvironment()
 	h.fillDefaults()
-	if err := errors.Join(h.complete(), h.judge()); err != nil {
-		return err
-	}
-	h.warn()
-	return h.prepare(ctx)
+	return errors.Join(h.complete(), h.judge())
 }
 
 // warn tells of settings that are possible and give up a protection.
@@ -185,7 +196,7 @@ func (h *Handler) resolve() error {
 	replace := func(setting string, value *string) error {
 		resolved, err := replacer.ReplaceOrErr(*value, true, true)
 		if err != nil {
-			return fmt.Errorf("resolving %s: %w", setting, err)
+			return fmt.Errorf("%w %s: %w", errResolving, setting, err)
 		}
 		*value = trimmed(resolved)
 		return nil
@@ -231,7 +242,7 @@ func (h *Handler) complete() error {
 		if present || trimmed(os.Getenv(env)) != "" {
 			return nil
 		}
-		return fmt.Errorf("'%s' is missing; add it to the block, or set %s in the environment", setting, env)
+		return fmt.Errorf("'%s' %w; add it to the block, or set %s in the environment", setting, errMissing, env)
 	}
 	return errors.Join(
 		missing("domain", envDomain, h.Domain != "" || h.Issuer != ""),
@@ -301,6 +312,18 @@ func (h *Handler) prepare(ctx caddy.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := h.prepareAlone(by); err != nil {
+		return err
+	}
+	if err := h.prepareShared(ctx, by); err != nil {
+		return err
+	}
+	h.shared.add(h)
+	return nil
+}
+
+// prepareAlone makes what this handler shares with no other.
+func (h *Handler) prepareAlone(by passage) (err error) {
 	if h.application, err = h.newApplication(h.issuer(), by); err != nil {
 		return err
 	}
@@ -314,10 +337,6 @@ func (h *Handler) prepare(ctx caddy.Context) (err error) {
 		return fmt.Errorf("session cookie: %w", err)
 	}
 	h.routes, h.place = h.ownRoutes(), new(atomic.Pointer[place])
-	if err := h.prepareShared(ctx, by); err != nil {
-		return err
-	}
-	h.shared.add(h)
 	return nil
 }
 
@@ -372,6 +391,11 @@ func (h *Handler) prepareShared(ctx caddy.Context, by passage) (err error) {
 	return named("connection", h.prepareChildren(by))
 }
 
+var (
+	errNotSecure     = errors.New("browsers refuse 'none' without https")
+	errCookieRefused = errors.New("browsers would refuse the cookie")
+)
+
 // Validate finds the settings that contradict each other.
 func (h *Handler) Validate() error {
 	if path, _, _ := strings.Cut(h.Logout.ReturnTo, "?"); h.routes[path] != nil {
@@ -380,11 +404,11 @@ func (h *Handler) Validate() error {
 	cookie := h.Session.Cookie
 	for _, o := range h.origins {
 		if cookie.SameSite == "none" && !o.secure() {
-			return fmt.Errorf("session cookie same_site: browsers refuse 'none' without https, and base_url has %s", o)
+			return fmt.Errorf("session cookie same_site: %w, and base_url has %s", errNotSecure, o)
 		}
 		host, _, _ := strings.Cut(o.host, ":")
 		if cookie.Domain != "" && host != cookie.Domain && !strings.HasSuffix(host, "."+cookie.Domain) {
-			return fmt.Errorf("session cookie domain: %s is not below %s; browsers would refuse the cookie", o, cookie.Domain)
+			return fmt.Errorf("session cookie domain: %s is not below %s; %w", o, cookie.Domain, errCookieRefused)
 		}
 	}
 	return nil

@@ -34,6 +34,9 @@ type Site struct {
 	ChildReturnTo string
 	// Client reaches the tenants, in the way of the directive's `http`.
 	Client *http.Client
+	// Place is where the directive stands, and Settings what it says about the browser's side.
+	Place    Place
+	Settings Settings
 }
 
 // Connection is one of the site's connections.

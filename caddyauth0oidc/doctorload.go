@@ -1,0 +1,190 @@
+package caddyauth0oidc
+
+import (
+	"bufio"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/doctor"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/management"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
+)
+
+// loadedConfig are the directives of a configuration, or the mistake in it.
+type loadedConfig struct {
+	directives []placed
+	fault      error
+}
+
+// load reads and adapts the configuration in the way of caddy run. The error is about
+// files that cannot be read.
+func (e *examination) load() (loadedConfig, error) {
+	for _, name := range e.envFiles {
+		if err := loadEnvironment(name); err != nil {
+			return loadedConfig{}, fmt.Errorf("--envfile: %w", err)
+		}
+	}
+	name := cmp.Or(e.config, defaultConfig)
+	text, err := e.read(name)
+	if errors.Is(err, fs.ErrNotExist) && e.config == "" {
+		return loadedConfig{}, errNoConfig
+	} else if err != nil {
+		return loadedConfig{}, fmt.Errorf("reading the configuration: %w", err)
+	}
+	if format := formatOf(name, e.adapter); format != "" {
+		adapter := caddyconfig.GetAdapter(format)
+		if adapter == nil {
+			return loadedConfig{}, fmt.Errorf("--adapter: there is no adapter %q in this Caddy", format)
+		}
+		if text, _, err = adapter.Adapt(text, map[string]any{"filename": name}); err != nil {
+			return loadedConfig{fault: err}, nil
+		}
+	}
+	found, err := placedIn(text)
+	return loadedConfig{found, err}, nil
+}
+
+const (
+	defaultConfig = "Caddyfile"
+	maxConfig     = 64 << 20
+)
+
+func (e *examination) read(name string) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(io.LimitReader(e.in, maxConfig))
+	}
+	return os.ReadFile(name)
+}
+
+// formatOf is what caddy run takes a file for; empty for JSON.
+func formatOf(name, adapter string) string {
+	base := strings.ToLower(filepath.Base(name))
+	is := strings.HasPrefix(base, "caddyfile") && !strings.HasSuffix(base, ".json") || strings.HasSuffix(base, ".caddyfile")
+	if adapter == "" && is {
+		return "caddyfile"
+	}
+	return adapter
+}
+
+// maxEnvironment limits a file of variables.
+const maxEnvironment = 1 << 20
+
+// loadEnvironment sets the variables of a file that are not set already, as caddy run
+// does. A value may stand in quotes, on one line.
+func loadEnvironment(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	lines := bufio.NewScanner(io.LimitReader(f, maxEnvironment))
+	lines.Buffer(nil, maxEnvironment)
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		name, value, ok := strings.Cut(strings.TrimPrefix(line, "export "), "=")
+		if !ok || name == "" || strings.ContainsAny(name, " \t") {
+			return fmt.Errorf("line %d of %s is not NAME=value", n, f.Name())
+		}
+		if _, is := os.LookupEnv(name); is {
+			continue
+		}
+		if err := os.Setenv(name, unquoted(value)); err != nil {
+			return fmt.Errorf("setting a variable of line %d of %s: %w", n, f.Name(), err)
+		}
+	}
+	return lines.Err()
+}
+
+func unquoted(value string) string {
+	if len(value) > 1 && (value[0] == '"' || value[0] == '\'') {
+		if end := strings.IndexByte(value[1:], value[0]); end >= 0 {
+			return value[1 : 1+end]
+		}
+	}
+	before, _, _ := strings.Cut(value, "#")
+	return strings.TrimRight(before, " \t")
+}
+
+// byTenants puts sites together whose tenants' Management APIs are the same.
+func (e *examination) byTenants(sites []*doctor.Site) [][]*doctor.Site {
+	var groups [][]*doctor.Site
+	places := make(map[[2]string]int)
+	for _, site := range sites {
+		at, ok := places[e.canonical(site)]
+		if !ok {
+			at = len(groups)
+			places[e.canonical(site)] = at
+			groups = append(groups, nil)
+		}
+		groups[at] = append(groups[at], site)
+	}
+	return groups
+}
+
+// canonical are the domains of the Management APIs of master and child.
+func (e *examination) canonical(site *doctor.Site) [2]string {
+	master := cmp.Or(e.master, site.Settings.ManagementDomain, site.Domain)
+	child := e.child
+	for _, c := range site.Connections {
+		child = cmp.Or(child, c.ChildDomain)
+	}
+	return [2]string{master, child}
+}
+
+// around gives the sites their clock and, with credentials, the Management APIs.
+func (e *examination) around(sites []*doctor.Site) (doctor.Surroundings, error) {
+	around := doctor.Surroundings{Now: e.now}
+	domains := e.canonical(sites[0])
+	master, err := e.manage("--master", domains[0], "AUTH0_MANAGEMENT", sites[0])
+	if err != nil {
+		return around, err
+	}
+	child, err := e.manage("--child", domains[1], "AUTH0_CHILD_MANAGEMENT", sites[0])
+	if err != nil {
+		return around, err
+	}
+	if master != nil {
+		around.Master = master
+	}
+	if child != nil {
+		around.Child = child
+	}
+	return around, nil
+}
+
+// manage is nil without a domain, or without credentials.
+func (e *examination) manage(flag, domain, prefix string, site *doctor.Site) (*management.Client, error) {
+	if domain == "" {
+		return nil, nil
+	}
+	base, err := tenant.IssuerOf(domain)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	config := management.Config{Base: base, Transport: site.Client.Transport, Timeout: managementTimeout, Now: e.now}
+	if config.Token, err = oneLine(e.getenv(prefix+"_TOKEN"), prefix+"_TOKEN"); err != nil {
+		return nil, err
+	}
+	if config.Token == "" {
+		config.ClientID, config.ClientSecret = e.getenv(prefix+"_CLIENT_ID"), e.getenv(prefix+"_CLIENT_SECRET")
+		if config.ClientID == "" && config.ClientSecret == "" {
+			return nil, nil
+		}
+	}
+	client, err := management.New(config)
+	if err != nil {
+		return nil, fmt.Errorf("%s_CLIENT_ID and %s_CLIENT_SECRET: %w", prefix, prefix, err)
+	}
+	return client, nil
+}
