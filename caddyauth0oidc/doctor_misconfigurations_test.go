@@ -155,6 +155,10 @@ func TestDoctorNamesWhatIsWrongWithAddressesAndCookies(t *testing.T) {
 			name: "a base URL of another host behind a proxy", seed: at("http://app.internal.test", "base_url https://app.example.test"),
 			want: one("base_url_foreign", doctor.Warning), remedy: "base_url",
 		},
+		{
+			name: "a base URL for one of two hosts", seed: at("https://app.example.test, https://www.example.test", "base_url https://app.example.test"),
+			want: one("base_url_incomplete", doctor.Warning), remedy: "https://www.example.test",
+		},
 		{name: "any host without a base URL", seed: at("https://*.example.test"), want: one("base_url_needed", doctor.Warning), remedy: "base_url"},
 		{name: "a cookie domain that the site is not in", seed: written("session {\ncookie {\ndomain example.com\n}\n}"), want: one("cookie_domain_foreign", doctor.Failure), remedy: "cookie { domain }"},
 		{
@@ -200,6 +204,9 @@ func TestDoctorNamesWhatIsWrongWithTheConfiguration(t *testing.T) {
 			}
 			w.settings = "secret {file.FOLDER/secret}"
 		}, want: one("secret_short", doctor.Failure), remedy: "openssl rand"},
+		{name: "a certificate that is not there", seed: func(w *doctorWorld) {
+			w.replace = []string{"client_secret CLIENT_SECRET", "client_certificate FOLDER/none.pem FOLDER/none.key"}
+		}, want: one("file_unreadable", doctor.Failure), remedy: "path"},
 		{name: "a mistake in the Caddyfile", seed: written("no_such_setting"), want: one("config_invalid", doctor.Failure), remedy: "docs/settings.md"},
 		{name: "no directive", seed: func(w *doctorWorld) { w.site = "respond ok" }, want: one("no_directive", doctor.Failure), remedy: "--config"},
 		{name: "a directive behind the application", seed: func(w *doctorWorld) {

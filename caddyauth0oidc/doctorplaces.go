@@ -203,7 +203,8 @@ func (w *placeWalk) secure() bool {
 	case plain+others == 0 && len(s.Listen) > 0:
 		return true
 	}
-	return slices.ContainsFunc(s.Routes, func(r caddyhttp.Route) bool { return len(hostsOf(r.MatcherSetsRaw)) > 0 })
+	named := func(host string) bool { return s.AutoHTTPS == nil || !slices.Contains(s.AutoHTTPS.Skip, host) }
+	return slices.ContainsFunc(s.Routes, func(r caddyhttp.Route) bool { return slices.ContainsFunc(hostsOf(r.MatcherSetsRaw), named) })
 }
 
 // portOf gives 0 for what has none, such as a socket of a file.

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"slices"
 	"strings"
@@ -46,7 +47,11 @@ func (m *siteMaker) add(p placed) {
 		key, err = sameness(p, site)
 	}
 	if err != nil {
+		missing := errors.Is(err, errMissing) // which other settings complain of as well
 		for _, one := range joined(err) {
+			if missing && !errors.Is(one, errMissing) {
+				continue
+			}
 			m.faults = append(m.faults, doctor.Unloadable(p.name(), codeOfConfig(one), one))
 		}
 		return
@@ -98,6 +103,8 @@ func codeOfConfig(err error) string {
 		return doctor.CodeMissing
 	case errors.Is(err, session.ErrShortSecret):
 		return doctor.CodeSecretShort
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
+		return doctor.CodeFile
 	case errors.Is(err, errCookieRefused):
 		return doctor.CodeCookieDomain
 	case errors.Is(err, errNotSecure):

@@ -2,11 +2,12 @@ package doctor
 
 // Codes of what is known from the configuration alone.
 const (
-	// CodeConfigInvalid and the next three are of directives that cannot be loaded.
+	// CodeConfigInvalid and the next four are of directives that cannot be loaded.
 	CodeConfigInvalid = "config_invalid"
 	CodePlaceholder   = "placeholder_unresolved"
 	CodeMissing       = "setting_missing"
 	CodeSecretShort   = "secret_short"
+	CodeFile          = "file_unreadable"
 	CodeNoDirective   = "no_directive"
 
 	CodeCookieDomain = "cookie_domain_foreign"
@@ -20,6 +21,7 @@ const (
 	codeBaseURLPlain   = "base_url_plain"
 	codeBaseURLMixed   = "base_url_mixed"
 	codeBaseURLForeign = "base_url_foreign"
+	codeBaseURLPartial = "base_url_incomplete"
 	codeBaseURLNeeded  = "base_url_needed"
 	codeProxyUntrusted = "proxy_untrusted"
 )

@@ -30,7 +30,7 @@ func Examine(ctx context.Context, sites []*Site, surroundings Surroundings, prog
 			defer func() { <-turns }()
 			if ctx.Err() == nil {
 				progress(fmt.Sprintf("checking %s (%d of %d)", site.Name, i+1, len(sites)))
-				results[i] = examineOne(ctx, site, surroundings)
+				results[i] = examineOne(ctx, site, surroundings, all)
 			}
 		})
 	}
@@ -38,7 +38,7 @@ func Examine(ctx context.Context, sites []*Site, surroundings Surroundings, prog
 	return distinct(slices.Concat(results...))
 }
 
-func examineOne(ctx context.Context, site *Site, surroundings Surroundings) []Finding {
+func examineOne(ctx context.Context, site *Site, surroundings Surroundings, checks []Check) []Finding {
 	found := checkSettings(site)
 	asked, usable := bounded(ctx, site, surroundings, checkTenant)
 	found = append(found, asked...)
@@ -46,7 +46,7 @@ func examineOne(ctx context.Context, site *Site, surroundings Surroundings) []Fi
 		return append(found, site.found(Unknown, codeNotAsked, "What is set up at the tenant was not looked at.",
 			"The tenant does not answer as it has to.", "Remove the errors above, and run the command again."))
 	}
-	for _, check := range all {
+	for _, check := range checks {
 		more, _ := bounded(ctx, site, surroundings, check)
 		found = append(found, more...)
 	}

@@ -50,6 +50,14 @@ func (p Place) isAny() bool {
 	return len(p.Hosts) == 0
 }
 
+// anyShown is how such hosts are shown.
+func (p Place) anyShown() string {
+	if len(p.Hosts) == 0 {
+		return "any host"
+	}
+	return shortened(strings.Join(p.Hosts, ", "))
+}
+
 // answers tells whether the site answers requests for a host.
 func (p Place) answers(host string) bool {
 	for _, own := range p.Hosts {

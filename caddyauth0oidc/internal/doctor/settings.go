@@ -59,7 +59,28 @@ func (s *Site) checkBaseURLs() (found []Finding) {
 				"Write the address that users see in base_url, and have the site answer that host; or leave base_url out."))
 		}
 	}
-	return found
+	return append(found, s.checkEveryHost()...)
+}
+
+// checkEveryHost looks for hosts of the site that base_url leaves out, unless it is about others altogether.
+func (s *Site) checkEveryHost() []Finding {
+	var known, missing []string
+	for _, base := range s.BaseURLs {
+		if u, err := url.Parse(base); err == nil {
+			known = append(known, strings.ToLower(u.Hostname()))
+		}
+	}
+	for _, host := range s.Place.Hosts {
+		if host = withoutPort(host); !slices.Contains(known, host) && !strings.ContainsAny(host, "*{") {
+			missing = append(missing, host)
+		}
+	}
+	if len(missing) == 0 || len(missing) == len(s.Place.Hosts) {
+		return nil
+	}
+	return []Finding{s.found(Warning, codeBaseURLPartial, "The site answers "+shortened(strings.Join(missing, ", "))+", and base_url does not name it.",
+		"Logins that begin there end at the first base_url, on another host, where the session stays.",
+		"Add https://"+missing[0]+" to base_url, and to the application's Allowed Callback URLs; or redirect that host to the other one.")}
 }
 
 // unlessBehindProxy is Failure where browsers talk to this server itself; a proxy may have changed the host.
@@ -87,9 +108,9 @@ func (s *Site) checkAddress() (found []Finding) {
 		return nil
 	}
 	if s.Place.isAny() {
-		found = append(found, s.found(Warning, codeBaseURLNeeded, "The site answers any host, and there is no base_url.",
+		found = append(found, s.found(Warning, codeBaseURLNeeded, "The site answers "+s.Place.anyShown()+", and there is no base_url.",
 			"The address of the callback is made from the request's Host header, which anybody can write; Auth0 refuses those that are not among its Allowed Callback URLs.",
-			"Write base_url with all public addresses of the site, like base_url https://app.example.com."))
+			"Write base_url with all public addresses of the site, like base_url https://app.example.com; if they are not known, name the hosts in the site's address, and have all of them among the Allowed Callback URLs."))
 	}
 	if !s.Place.Secure && !s.Place.TrustedProxies {
 		found = append(found, s.found(Warning, codeProxyUntrusted, "The site is plain http ("+strings.Join(s.Place.Listen, ", ")+"), without base_url and without trusted_proxies.",
@@ -177,6 +198,9 @@ func Unloadable(site, code string, err error) Finding {
 	case CodeSecretShort:
 		f.Cause = "Cookies are sealed with it. A short secret could be guessed."
 		f.Remedy = "Write a secret of 32 random bytes or more, as from: openssl rand -hex 32; or leave secret out, and Caddy keeps one of its own."
+	case CodeFile:
+		f.Cause = "The file is not there, or this user may not read it."
+		f.Remedy = "Correct the path in the setting that is named, or the file's owner and mode; run this as the user that Caddy runs as."
 	case CodeCookieDomain:
 		f.Cause = "Browsers refuse a cookie for a domain that the host is not in, so that nobody stays signed in."
 		f.Remedy = remedyCookieDomain
