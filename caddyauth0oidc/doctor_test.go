@@ -48,6 +48,12 @@ type doctorWorld struct {
 
 const doctorBase = "https://app.example.test"
 
+// doctorOtherBases are allowed at the tenant, so that only the configuration is wrong where
+// a test uses one.
+var doctorOtherBases = []string{
+	"http://app.example.test", "https://other.example.test", "https://wrong.example.test", "https://www.example.test", "http://app.internal.test",
+}
+
 // newDoctorWorld has tenants of plain http on loopback, or with the given TLS.
 func newDoctorWorld(t *testing.T, secure *tls.Config) *doctorWorld {
 	t.Helper()
@@ -77,6 +83,10 @@ func newDoctorWorld(t *testing.T, secure *tls.Config) *doctorWorld {
 	w.port, w.domain = port, scheme+"://master.localhost:"+port
 	w.pair = auth0sim.NewPair(w.network, doctorBase, auth0sim.WithStrategy("oidc"),
 		auth0sim.WithDomains(w.domain, scheme+"://child.localhost:"+port))
+	for _, base := range doctorOtherBases {
+		w.pair.App.Callbacks = append(w.pair.App.Callbacks, base+"/auth/callback")
+		w.pair.App.AllowedLogoutURLs = append(w.pair.App.AllowedLogoutURLs, base+"/")
+	}
 	return w
 }
 
