@@ -2,6 +2,7 @@ package caddyauth0oidc
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"net/http"
@@ -37,7 +38,7 @@ func init() {
 		Long:  "The commands of the directive auth0_oidc, for what is done beside a running server, and to one.",
 		CobraFunc: func(root *cobra.Command) {
 			root.RunE = unknownCommand
-			root.AddCommand(newConnectCommand(new(connectFlags)), newRevokeCommand(new(revokeFlags)), newDoctorCommand(new(doctorFlags)))
+			root.AddCommand(newConnectCommand(new(connectFlags)), newRevokeCommand(new(revokeFlags)), newKeygenCommand(new(keygenFlags)))
 		},
 	})
 }
@@ -48,6 +49,8 @@ type surroundings struct {
 	in        io.Reader
 	out, err  io.Writer
 	terminal  bool // somebody can answer a question
+	watched   bool // somebody reads what is said on err as it is said
+	random    io.Reader
 	transport http.RoundTripper
 	wait      func(context.Context, time.Duration) error
 	now       func() time.Time
@@ -56,7 +59,8 @@ type surroundings struct {
 // processSurroundings are those of a command that a person or a script runs.
 func processSurroundings() surroundings {
 	return surroundings{
-		getenv: os.Getenv, in: os.Stdin, out: os.Stdout, err: os.Stderr, terminal: term.IsTerminal(int(os.Stdin.Fd())),
+		getenv: os.Getenv, in: os.Stdin, out: os.Stdout, err: os.Stderr, random: rand.Reader,
+		terminal: term.IsTerminal(int(os.Stdin.Fd())), watched: term.IsTerminal(int(os.Stderr.Fd())),
 		transport: tenant.NewTransport(tenant.Egress{}), wait: waitFor, now: time.Now,
 	}
 }
@@ -99,6 +103,22 @@ func commandRun(run commandFunc) func(*cobra.Command, []string) error {
 		defer told()
 		return run(ctx, s)
 	})
+}
+
+// commandRunAtOnce is for commands after which nothing has to be taken back, so that an interrupt may end the process. That
+// nobody reads what it tells is an error of theirs.
+func commandRunAtOnce(run commandFunc) func(*cobra.Command, []string) error {
+	return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) {
+		signal.Ignore(syscall.SIGPIPE)
+		return run(context.Background(), processSurroundings())
+	})
+}
+
+// hint tells a person at a terminal what else there is to know.
+func (s surroundings) hint(format string, values ...any) {
+	if s.watched {
+		_, _ = fmt.Fprintf(s.err, format+"\n", values...)
+	}
 }
 
 // commandUsage makes the exit code of a wrong flag that of every wrong usage.

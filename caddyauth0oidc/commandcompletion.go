@@ -1,0 +1,30 @@
+package caddyauth0oidc
+
+import (
+	"github.com/spf13/cobra"
+)
+
+// completeFiles lets the shell offer files for the values of flags.
+func completeFiles(c *cobra.Command, flags ...string) {
+	complete(c, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return nil, cobra.ShellCompDirectiveDefault
+	}, flags...)
+}
+
+// completeNothing keeps the shell from offering files for values that are none.
+func completeNothing(c *cobra.Command, flags ...string) {
+	complete(c, cobra.NoFileCompletions, flags...)
+}
+
+// completeOneOf offers the values that a flag may have.
+func completeOneOf(c *cobra.Command, flag string, values ...string) {
+	complete(c, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp), flag)
+}
+
+// complete leaves out what cannot be registered: a flag without completion is one all the same.
+func complete(c *cobra.Command, values cobra.CompletionFunc, flags ...string) {
+	for _, flag := range flags {
+		_ = c.RegisterFlagCompletionFunc(flag, values)
+	}
+	c.ValidArgsFunction = cobra.NoFileCompletions
+}
