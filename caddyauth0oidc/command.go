@@ -38,7 +38,7 @@ func init() {
 		Long:  "The commands of the directive auth0_oidc, for what is done beside a running server, and to one.",
 		CobraFunc: func(root *cobra.Command) {
 			root.RunE = unknownCommand
-			root.AddCommand(newConnectCommand(new(connectFlags)), newRevokeCommand(new(revokeFlags)), newKeygenCommand(new(keygenFlags)))
+			root.AddCommand(newConnectCommand(new(connectFlags)), newRevokeCommand(new(revokeFlags)), newKeygenCommand(new(keygenFlags)), newInspectCommand(new(inspectFlags)))
 		},
 	})
 }

@@ -39,7 +39,7 @@ func (c *connect) write(code int, err error) error {
 		r.Error = err.Error()
 	}
 	if c.json {
-		return r.encode(c.out)
+		return writeObject(c.out, r)
 	}
 	if err != nil && r.Error != err.Error() { // Caddy itself shows the error
 		c.say("\n" + r.Error)
@@ -50,12 +50,13 @@ func (c *connect) write(code int, err error) error {
 	return r.summary(c.out)
 }
 
-func (r *connectReport) encode(out io.Writer) error {
+// writeObject writes one JSON object, in which nothing moves the cursor of a terminal.
+func writeObject(out io.Writer, object any) error {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(r); err != nil {
+	if err := encoder.Encode(object); err != nil {
 		return err
 	}
 	_, err := out.Write(visibleJSON(text.Bytes()))
