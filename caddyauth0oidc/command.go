@@ -34,10 +34,10 @@ func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "auth0-oidc",
 		Usage: "<command>",
-		Short: "Sets up Auth0 tenants for the directive auth0_oidc, finds out what is wrong, and ends its sessions",
-		Long:  "The commands of the directive auth0_oidc, for what is done beside a running server, and to one.",
+		Short: "Sets up and looks after what the directive auth0_oidc needs",
+		Long:  overviewHelp,
 		CobraFunc: func(root *cobra.Command) {
-			root.RunE = unknownCommand
+			root.RunE, root.Example, root.ValidArgsFunction = unknownCommand, overviewExamples, cobra.NoFileCompletions
 			root.AddCommand(newConnectCommand(new(connectFlags)), newRevokeCommand(new(revokeFlags)), newKeygenCommand(new(keygenFlags)), newInspectCommand(new(inspectFlags)))
 		},
 	})

@@ -1,6 +1,9 @@
 package caddyauth0oidc
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/spf13/cobra"
 )
 
@@ -19,6 +22,24 @@ func completeNothing(c *cobra.Command, flags ...string) {
 // completeOneOf offers the values that a flag may have.
 func completeOneOf(c *cobra.Command, flag string, values ...string) {
 	complete(c, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp), flag)
+}
+
+// completeConnections offers the connections of the Caddyfile in this folder.
+func completeConnections(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	config, err := loadConfiguration("", "")
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	sites, _ := configuredDirectives(config)
+	var names []string
+	for _, site := range sites {
+		for _, connection := range site.handler.Connections {
+			if !slices.Contains(names, connection.Name) && !strings.Contains(connection.Name, "{") {
+				names = append(names, connection.Name)
+			}
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 // complete leaves out what cannot be registered: a flag without completion is one all the same.

@@ -61,6 +61,12 @@ func newConnectCommand(f *connectFlags) *cobra.Command {
 	flags.BoolVarP(&f.yes, "yes", "y", false, "do not ask")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "show the plan and end")
 	flags.BoolVar(&f.json, "json", false, "write one JSON object to the standard output")
+	completeFiles(c, "token-file", "child-token-file", "child-client-secret-file", "env-file")
+	completeOneOf(c, "strategy", management.StrategyOIDC, management.StrategyAuth0)
+	completeOneOf(c, "scope", "openid profile email")
+	completeNothing(c, "master", "custom-domain", "child", "client-id", "app-url", "app-name", "child-client-id", "child-app-name")
+	complete(c, completeConnections, "connection")
+	completeOneOf(c, "child-connection", "Username-Password-Authentication")
 	return c
 }
 
@@ -144,11 +150,20 @@ func (c *connect) settle(ctx context.Context) (int, error) {
 }
 
 func (c *connect) plan(ctx context.Context) (*management.Plan, error) {
+	c.hint("looking at what is in the %s", plural(c.tenants(), "master", "master and the child"))
 	found, err := management.Survey(ctx, c.desired, c.masterTenant, c.childTenant)
 	if err != nil {
 		return nil, err
 	}
 	return management.NewPlan(c.desired, found)
+}
+
+// tenants are those that can be asked.
+func (c *connect) tenants() int {
+	if c.childTenant == nil {
+		return 1
+	}
+	return 2
 }
 
 // agreed asks, and then looks again, because time has passed.

@@ -36,6 +36,7 @@ type connectWorld struct {
 	env           map[string]string
 	in            string
 	terminal      bool
+	watched       bool
 	waited        []time.Duration
 	onWait        func()
 	answered      func(*http.Request) error // an error loses the answer
@@ -106,7 +107,7 @@ func (w *connectWorld) connectUntil(ctx context.Context, args ...string) (int, c
 	}
 	c.surroundings = surroundings{
 		getenv: func(name string) string { return w.env[name] }, in: strings.NewReader(w.in), out: &w.out, err: &w.err,
-		terminal: w.terminal, transport: w, now: time.Now,
+		terminal: w.terminal, watched: w.watched, transport: w, now: time.Now,
 		wait: func(ctx context.Context, d time.Duration) error {
 			w.waited = append(w.waited, d)
 			if w.onWait != nil {

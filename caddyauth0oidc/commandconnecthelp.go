@@ -62,4 +62,5 @@ const connectExamples = `  # both applications exist; the child is set up by han
     --app-url https://app.example.com --child-connection Username-Password-Authentication --env-file site.env
 
   # what would be done, for a program
-  caddy auth0-oidc connect ... --dry-run --json`
+  caddy auth0-oidc connect --master acme.eu.auth0.com --child acme-users.eu.auth0.com --connection acme-child \
+    --app-url https://app.example.com --dry-run --json`

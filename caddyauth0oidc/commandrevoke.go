@@ -2,6 +2,7 @@ package caddyauth0oidc
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,7 +53,10 @@ func newRevokeCommand(f *revokeFlags) *cobra.Command {
 		Use: "revoke (--sub <user id> | --sid <session id>)", Args: noArguments,
 		Short: "Ends sessions before their time, on every instance",
 		Long:  revokeHelp, Example: revokeExamples,
-		RunE: caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return f.run(processSurroundings().out) }),
+		RunE: commandRunAtOnce(func(_ context.Context, s surroundings) (int, error) {
+			s.hint("giving the order to the Caddy of this machine")
+			return f.run(s.out)
+		}),
 	}
 	c.SetFlagErrorFunc(commandUsage)
 	flags := c.Flags()
@@ -63,6 +67,9 @@ func newRevokeCommand(f *revokeFlags) *cobra.Command {
 	flags.StringVar(&f.address, "address", "", "`address` of the admin API (default: that of the configuration, or localhost:2019)")
 	flags.StringVarP(&f.config, "config", "c", "", "configuration `file` to read the address from")
 	flags.StringVarP(&f.adapter, "adapter", "a", "", "`name` of the configuration's adapter")
+	completeFiles(c, "config")
+	completeOneOf(c, "adapter", "caddyfile", "json")
+	completeNothing(c, "sub", "sid", "issuer", "client-id", "address")
 	return c
 }
 
