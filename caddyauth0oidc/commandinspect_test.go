@@ -33,7 +33,7 @@ type inspectWorld struct {
 
 func newInspectWorld(t *testing.T, secret string) *inspectWorld {
 	t.Helper()
-	w := &inspectWorld{t: t, folder: t.TempDir(), now: time.Now(), header: http.Header{}}
+	w := &inspectWorld{t: t, folder: t.TempDir(), now: time.Now().Truncate(time.Second), header: http.Header{}}
 	w.config = w.file("caddy.json", `{"apps":{"http":{"servers":{"s":{"routes":[
 		{"match":[{"host":["app.example.com","www.example.com"]}],"handle":[{"handler":"subroute","routes":[{"handle":[{"handler":"auth0_oidc",
 			"domain":"acme.eu.auth0.com","client_id":"app","client_secret":"{file./nowhere}","connections":[{"name":"acme-child"}],
@@ -136,11 +136,8 @@ func TestInspectShowsASession(t *testing.T) {
 	w := newInspectWorld(t, inspectedSecret)
 	for form, in := range map[string]string{
 		"header": "Cookie: a=b; " + w.cookie(), "pairs": w.cookie(), "curl": "curl 'https://app.example.com/' \\\n  -H 'accept: */*' \\\n  -b '" + w.cookie() + "'",
-		"lines": strings.ReplaceAll(w.cookie(), "; ", "\n"), "columns": strings.ReplaceAll(strings.ReplaceAll(w.cookie(), "=", "\t"), "; ", "\n"),
+		"lines": strings.ReplaceAll(w.cookie(), "; ", "\n"), "columns": strings.ReplaceAll(strings.ReplaceAll(w.cookie(), "_session=", "_session\t"), "; ", "\n"),
 	} {
-		if form == "columns" && strings.Contains(w.value(), "=") {
-			continue // which has tabs in the padding then
-		}
 		code, got, shown := w.inspect(in, "--config", w.config)
 		if code != exitDone || got.Site != "app.example.com" || got.Key != "current" || got.Session == nil || !got.Session.Alive ||
 			got.Session.Connection != "acme-child" || got.Session.SID != "0Pau0ZQ0..." || got.Session.Claims != nil {

@@ -198,7 +198,7 @@ func TestShellsCompleteCommandsFlagsAndValues(t *testing.T) {
 		}
 	}
 	t.Chdir(t.TempDir())
-	caddyfile := ":80 {\n\tauth0_oidc {\n\t\tdomain acme.eu.auth0.com\n\t\tconnection acme-child\n\t}\n}\n"
+	caddyfile := ":80 {\n\tauth0_oidc {\n\t\tdomain acme.eu.auth0.com\n\t\tclient_id app\n\t\tclient_secret secret\n\t\tconnection acme-child\n\t}\n}\n"
 	if err := os.WriteFile("Caddyfile", []byte(caddyfile), 0o600); err != nil {
 		t.Fatal(err)
 	}
