@@ -38,7 +38,8 @@ func init() {
 		Long:  overviewHelp,
 		CobraFunc: func(root *cobra.Command) {
 			root.RunE, root.Example, root.ValidArgsFunction = unknownCommand, overviewExamples, cobra.NoFileCompletions
-			root.AddCommand(newConnectCommand(new(connectFlags)), newRevokeCommand(new(revokeFlags)), newKeygenCommand(new(keygenFlags)), newInspectCommand(new(inspectFlags)))
+			root.AddCommand(newConnectCommand(new(connectFlags)), newDoctorCommand(new(doctorFlags)),
+				newRevokeCommand(new(revokeFlags)), newKeygenCommand(new(keygenFlags)), newInspectCommand(new(inspectFlags)))
 		},
 	})
 }

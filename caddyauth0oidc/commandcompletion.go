@@ -42,6 +42,20 @@ func completeConnections(*cobra.Command, []string, string) ([]string, cobra.Shel
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
+// configuredHosts offers the hosts of a configuration's directives.
+func configuredHosts(file, adapter string) ([]string, cobra.ShellCompDirective) {
+	config, err := loadConfiguration(file, adapter)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	sites, _ := configuredDirectives(config)
+	var hosts []string
+	for _, site := range sites {
+		hosts = append(hosts, site.hosts...)
+	}
+	return hosts, cobra.ShellCompDirectiveNoFileComp
+}
+
 // complete leaves out what cannot be registered: a flag without completion is one all the same.
 func complete(c *cobra.Command, values cobra.CompletionFunc, flags ...string) {
 	for _, flag := range flags {

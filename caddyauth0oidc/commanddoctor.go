@@ -26,17 +26,22 @@ type doctorFlags struct {
 	site            string
 	master, child   string
 	json, verbose   bool
+	explain         string // in place of an examination
 }
 
 // newDoctorCommand makes the command, which fills the flags.
 func newDoctorCommand(f *doctorFlags) *cobra.Command {
-	c := &cobra.Command{
-		Use: "doctor [--config <file>] [--envfile <file>] [--site <host>] [--json]", Args: noArguments,
+	var c *cobra.Command
+	c = &cobra.Command{
+		Use: "doctor [--config <file>] [--envfile <file>] [--site <host>] [--json] | doctor --explain <error>", Args: noArguments,
 		Short: "Finds out why logins do not work, or soon will not, with causes and remedies",
 		Long:  doctorHelp, Example: doctorExamples,
 		RunE: caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) {
 			ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 			defer stop()
+			if c.Flags().Changed("explain") {
+				return f.explains(processSurroundings())
+			}
 			return newExamination(f, processSurroundings()).run(ctx)
 		}),
 	}
@@ -50,6 +55,13 @@ func newDoctorCommand(f *doctorFlags) *cobra.Command {
 	flags.StringVar(&f.child, "child", "", "canonical `domain` of the child tenant (default: child domain of the connection)")
 	flags.BoolVar(&f.json, "json", false, "write one JSON object to the standard output")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show what is as it shall be, too")
+	flags.StringVar(&f.explain, "explain", "", "explain an `error`: a code, a description, a log event type, the address of a callback; - reads it")
+	completeFiles(c, "config", "envfile")
+	completeOneOf(c, "adapter", "caddyfile", "json")
+	completeNothing(c, "master", "child", "explain")
+	complete(c, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return configuredHosts(f.config, f.adapter)
+	}, "site")
 	return c
 }
 
@@ -57,16 +69,15 @@ func newDoctorCommand(f *doctorFlags) *cobra.Command {
 type examination struct {
 	*doctorFlags
 	surroundings
-	egress   func(tenant.Egress) http.RoundTripper
-	progress bool // somebody reads the standard error as it comes
-	colour   bool
-	width    int // of lines on the standard output
+	egress func(tenant.Egress) http.RoundTripper
+	colour bool
+	width  int // of lines on the standard output
 }
 
 func newExamination(f *doctorFlags, s surroundings) *examination {
 	e := &examination{
 		doctorFlags: f, surroundings: s, egress: func(e tenant.Egress) http.RoundTripper { return tenant.NewTransport(e) },
-		progress: term.IsTerminal(int(os.Stderr.Fd())), width: usualWidth,
+		width: usualWidth,
 	}
 	if out := int(os.Stdout.Fd()); term.IsTerminal(out) {
 		e.colour = s.getenv("NO_COLOR") == "" && s.getenv("TERM") != "dumb"
@@ -171,7 +182,7 @@ func (m *siteMaker) end() {
 
 // tell gives what shows what is being done, to whoever watches.
 func (e *examination) tell() func(string) {
-	if !e.progress {
+	if !e.watched {
 		return func(string) {}
 	}
 	var turn sync.Mutex

@@ -20,15 +20,22 @@ too. Without them it finds out what it can from outside, and says what is unknow
   child    AUTH0_CHILD_MANAGEMENT_TOKEN, or AUTH0_CHILD_MANAGEMENT_CLIENT_ID and
            AUTH0_CHILD_MANAGEMENT_CLIENT_SECRET
 
-The scopes read:clients, read:connections and read:tenant_settings are enough. Where
-logins happen at a custom domain, --master names the tenant's canonical one.
+The scopes read:clients, read:connections, read:connections_options and
+read:tenant_settings are enough. Where logins happen at a custom domain, --master names
+the tenant's canonical one.
+
+With --explain nothing is examined: an error of Auth0 or of this module is explained, by
+its code, its text, the type of its event in a tenant's log, or the address of the
+callback that it came to. The address may have a code or a state in it: with --explain -
+it is read from the standard input, where other users of the machine do not see it.
+Nothing of it is shown or kept.
 
 With --json the standard output is one object: outcome (healthy, warnings, errors,
 failed, usage), exit_code and findings (code, severity, site, seen, cause, remedy).
 
 Exit codes:
   0  nothing is wrong; unknown matters do not count
-  1  not everything could be looked at, as after Ctrl-C
+  1  not everything could be looked at, as after Ctrl-C; or the error is not known
   2  the flags, the environment or a file are not as they should be
   3  there are warnings, and no errors
   4  there are errors`
@@ -41,6 +48,10 @@ const doctorExamples = `  # the Caddyfile of this folder
 
   # one site, with everything that is fine
   caddy auth0-oidc doctor --site app.example.com --verbose
+
+  # what an error means
+  caddy auth0-oidc doctor --explain connection_mismatch
+  caddy auth0-oidc doctor --explain 'Callback URL mismatch'
 
   # the codes of all errors, for a script
   caddy auth0-oidc doctor --json | jq -r '.findings[] | select(.severity == "error") | .code'`

@@ -22,6 +22,22 @@ const unexplained = `This is not known here. Where to look:
   - https://auth0.com/docs/troubleshoot/basic-issues/check-error-messages
 `
 
+// maxExplained is the longest text that is explained.
+const maxExplained = 64 << 10
+
+// explains does what --explain asks for.
+func (f *doctorFlags) explains(s surroundings) (int, error) {
+	if f.explain != "-" {
+		return explain(s.out, f.explain)
+	}
+	s.hint("Paste the error or the address, then press Enter and Ctrl-D:")
+	text, err := io.ReadAll(io.LimitReader(s.in, maxExplained))
+	if err != nil {
+		return exitUsage, fmt.Errorf("--explain: reading the standard input: %w", err)
+	}
+	return explain(s.out, string(text))
+}
+
 // explain says what an error means, and what to do about it: a code of Auth0 or of this module, a description, the text of one
 // of Auth0's pages, an event type of a tenant's log, or the address of a callback. Nothing of the text itself is shown, as it
 // may have a code or a state in it.

@@ -22,10 +22,10 @@ func TestExplainKnowsEveryCodeOfARefusal(t *testing.T) {
 	}
 	for _, code := range codes {
 		found, ok := doctor.Explain(code[1])
-		if !ok || !strings.HasPrefix(string(found.Kind), string(doctor.CodeOfModule)) {
+		if !ok || !strings.HasPrefix(string(found.Kind), string(doctor.OfModule)) {
 			t.Errorf("%s is not explained", code[1])
 		}
-		if ours, _ := doctor.Explain(`{"code":"` + code[1] + `"}`); ours.Kind != doctor.CodeOfModule {
+		if ours, _ := doctor.Explain(`{"code":"` + code[1] + `"}`); ours.Kind != doctor.OfModule {
 			t.Errorf("%s of problem+json is not explained", code[1])
 		}
 	}

@@ -23,6 +23,10 @@ const overviewExamples = `  # set up both tenants, and look at the plan first
   caddy auth0-oidc connect --master acme.eu.auth0.com --child acme-users.eu.auth0.com --connection acme-child \
     --app-url https://app.example.com --dry-run
 
+  # what is wrong, and what an error means
+  caddy auth0-oidc doctor --config /etc/caddy/Caddyfile
+  caddy auth0-oidc doctor --explain 'Callback URL mismatch'
+
   # make a secret, look into a cookie, end a user's sessions
   caddy auth0-oidc keygen --output /etc/caddy/auth0_secret
   caddy auth0-oidc inspect --config /etc/caddy/Caddyfile --cookie-file cookie.txt

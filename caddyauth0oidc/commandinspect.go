@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -85,22 +84,10 @@ func newInspectCommand(f *inspectFlags) *cobra.Command {
 	completeFiles(c, "config", "secret-file", "cookie-file")
 	completeNothing(c, "issuer", "client-id", "cookie-name")
 	completeOneOf(c, "adapter", "caddyfile", "json")
-	complete(c, f.completeSites, "site")
+	complete(c, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return configuredHosts(f.config, f.adapter)
+	}, "site")
 	return c
-}
-
-// completeSites offers the hosts of the configuration's directives.
-func (f *inspectFlags) completeSites(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	config, err := loadConfiguration(f.config, f.adapter)
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	sites, _ := configuredDirectives(config)
-	var hosts []string
-	for _, site := range sites {
-		hosts = append(hosts, site.hosts...)
-	}
-	return hosts, cobra.ShellCompDirectiveNoFileComp
 }
 
 // noCookieArgument does not repeat what it refuses.
@@ -188,7 +175,7 @@ func (i *inspect) secretsOf(ctx context.Context, h *Handler, config []byte, from
 	case fromFile != nil:
 		return *fromFile, nil
 	case len(h.Secrets) > 0:
-		return written(h.Secrets), nil
+		return secretsWritten(h.Secrets), nil
 	}
 	return storedSecrets(ctx, config, i.now())
 }
@@ -296,20 +283,11 @@ func (i *inspect) openState(text string) (int, error) {
 	return exitFailed, errors.New("the state does not open")
 }
 
-// over says why a session is not alive any more, and nothing if it is.
-func over(s *session.Session, l session.Limits, now time.Time) string {
-	idle, absolute := s.Seen.Add(l.Idle), s.Login.Add(l.Absolute)
-	switch {
-	case s.Alive(now, l):
-		return ""
-	case s.Login.After(now.Add(time.Minute)) || s.Seen.After(now.Add(time.Minute)):
-		return "it is of the future, so a clock is wrong"
-	case !now.Before(absolute):
-		return "the absolute limit is reached"
-	case !now.Before(idle):
-		return "it was not used for longer than the idle limit"
-	case l.MaxAge > 0 && !l.Recent(s.AuthTime, now):
-		return "the sign-in at Auth0 is older than max_age"
-	}
-	return "Auth0's own limit, session_expiry, is reached"
+// limitsShown say by which limit a session is over.
+var limitsShown = map[session.Limit]string{
+	session.IdleLimit:     "it was not used for longer than the idle limit",
+	session.AbsoluteLimit: "the absolute limit is reached",
+	session.MaxAgeLimit:   "the sign-in at Auth0 is older than max_age",
+	session.CeilingLimit:  "Auth0's own limit, session_expiry, is reached",
+	session.FutureLimit:   "it is of the future, so a clock is wrong",
 }

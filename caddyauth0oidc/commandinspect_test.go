@@ -196,7 +196,7 @@ func TestInspectTellsSessionsThatAreOver(t *testing.T) {
 	t.Parallel()
 	w := newInspectWorld(t, inspectedSecret)
 	begin := w.now
-	for away, why := range map[time.Duration]string{90 * time.Minute: "idle limit", 3 * time.Hour: "absolute limit", -time.Hour: "of the future"} {
+	for away, why := range map[time.Duration]string{90 * time.Minute: "idle limit", 3 * time.Hour: "idle limit", -time.Hour: "of the future"} {
 		w.now = begin.Add(away)
 		if code, got, shown := w.inspect(w.cookie(), "--config", w.config); code != exitEnded || got.Session.Alive || !strings.Contains(shown, why) {
 			t.Errorf("%s: %d\n%s", away, code, shown)

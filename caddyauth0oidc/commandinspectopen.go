@@ -15,11 +15,11 @@ const sidShown = 8
 
 // openBest reports what comes furthest of all directives and names of cookies.
 func (i *inspect) openBest(in cookieInput) {
-	best := inspection{Kind: "session", Reason: string(session.Absent), flaw: session.Absent}
+	best := inspection{Kind: "session", Reason: session.Absent.String()}
 	for _, o := range i.openers {
 		for _, cookies := range o.cookies {
 			for _, found := range i.open(o, cookies, in) {
-				if best.flaw.Before(found.flaw) {
+				if best.opening < found.opening {
 					best = found
 				}
 			}
@@ -27,7 +27,7 @@ func (i *inspect) openBest(in cookieInput) {
 	}
 	best.Notes = append(i.report.Notes, best.Notes...)
 	i.report = best
-	if best.flaw != session.NoFlaw {
+	if best.opening != session.Opened {
 		i.report.Why = i.why(in)
 	}
 }
@@ -41,7 +41,7 @@ func (i *inspect) open(o *opener, cookies session.Cookies, in cookieInput) []ins
 	s, found := o.ring.InspectSession(lines, name)
 	r := o.inspection("session", name, found)
 	tokens, beside := o.ring.InspectTokens(lines, name)
-	if s == nil && (found.Flaw == session.Absent || in.value != "") {
+	if s == nil && (found.Opening == session.Absent || in.value != "") {
 		alone := o.inspection("tokens", session.TokensName(name), beside)
 		alone.Tokens = shownTokens(tokens, beside, nil)
 		return []inspection{r, alone}
@@ -52,7 +52,7 @@ func (i *inspect) open(o *opener, cookies session.Cookies, in cookieInput) []ins
 			r.Session.Claims = shownClaims(s)
 		}
 	}
-	if beside.Flaw != session.Absent && in.value == "" {
+	if beside.Opening != session.Absent && in.value == "" {
 		r.Tokens = shownTokens(tokens, beside, s)
 	}
 	for _, id := range o.ring.Transactions(lines, cookies.Transaction.Name, i.now()) {
@@ -65,15 +65,15 @@ func (i *inspect) open(o *opener, cookies session.Cookies, in cookieInput) []ins
 
 func (o *opener) inspection(kind, name string, found session.Inspected) inspection {
 	r := inspection{
-		Kind: kind, Opened: found.Flaw == session.NoFlaw, Reason: string(found.Flaw), flaw: found.Flaw,
+		Kind: kind, Opened: found.Opening == session.Opened, Reason: found.String(), opening: found.Opening,
 		Site: o.site, Cookie: name, KeyID: found.KeyID, Size: found.Size, Chunks: found.Chunks, Sealed: moment(found.Sealed),
 	}
-	if r.Opened || found.Flaw == session.Altered || found.Flaw == session.OtherVersion {
+	if r.Opened || found.Opening == session.Altered || found.Opening == session.Unreadable {
 		if found.KeyID != "" && found.Key < len(o.keys) && !found.Sealed.IsZero() {
 			r.Key = o.keys[found.Key]
 		}
 	}
-	if found.Flaw == session.UnknownKey || found.Flaw == session.NotOurs || found.Flaw == session.Absent {
+	if found.Opening == session.UnknownKey || found.Opening == session.NotOurs || found.Opening == session.Absent {
 		r.Site = ""
 	}
 	if found.Copies > 1 {
@@ -87,7 +87,7 @@ func (o *opener) inspection(kind, name string, found session.Inspected) inspecti
 
 // why says in a sentence why nothing opens.
 func (i *inspect) why(in cookieInput) string {
-	switch i.report.flaw {
+	switch i.report.opening {
 	case session.Absent:
 		i.report.Cookie = i.openers[0].cookies[0].Session.Name
 		if like := in.cookiesLikeOurs(); len(like) > 0 {
@@ -112,7 +112,7 @@ func (i *inspect) why(in cookieInput) string {
 func shownSession(s *session.Session, l session.Limits, now time.Time) *sessionShown {
 	subject := s.Profile.Subject()
 	shown := &sessionShown{
-		Over: over(s, l, now), UserID: s.Profile.UserID, Strategy: subject.Strategy, Connection: subject.Connection,
+		Over: limitsShown[s.Over(now, l)], UserID: s.Profile.UserID, Strategy: subject.Strategy, Connection: subject.Connection,
 		Organization: s.Profile.OrgID, SID: s.SID, Login: s.Login, LastWritten: s.Seen, Written: s.Issue,
 		AuthTime: moment(s.AuthTime), IdleEnd: s.Seen.Add(l.Idle), AbsoluteEnd: s.Login.Add(l.Absolute),
 		SessionExpiry: moment(s.Ceiling), Ends: s.Expires(l),
@@ -131,7 +131,7 @@ func shownSession(s *session.Session, l session.Limits, now time.Time) *sessionS
 func shownTokens(t *session.Tokens, found session.Inspected, s *session.Session) *tokensShown {
 	shown := &tokensShown{Opened: t != nil, Size: found.Size}
 	if t == nil {
-		shown.Why = string(found.Flaw)
+		shown.Why = string(found.Opening)
 		return shown
 	}
 	if s != nil && t.Session != s.ID {

@@ -17,7 +17,7 @@ type inspection struct {
 	Kind     string `json:"kind,omitempty"`
 	Opened   bool   `json:"opened"`
 	ExitCode int    `json:"exit_code"`
-	// Reason is a flaw of the package session, such as unknown_key, and Why a sentence about it.
+	// Reason is that of a session.Opening, such as unknown_key, and Why a sentence about it.
 	Reason string `json:"reason,omitempty"`
 	Why    string `json:"why,omitempty"`
 	Error  string `json:"error,omitempty"`
@@ -36,8 +36,8 @@ type inspection struct {
 	Logins  []time.Time   `json:"pending_logins,omitempty"` // when they began
 	Notes   []string      `json:"notes,omitempty"`
 
-	now  time.Time
-	flaw session.Flaw
+	now     time.Time
+	opening session.Opening
 }
 
 type sessionShown struct {

@@ -65,7 +65,7 @@ func eachDirective(part any, hosts []string, visit func([]string, map[string]any
 		if is["handler"] == directive {
 			return visit(hosts, is)
 		}
-		if matched := hostsOf(is["match"]); len(matched) > 0 {
+		if matched := matchedHosts(is["match"]); len(matched) > 0 {
 			hosts = matched
 		}
 		for _, name := range slices.Sorted(maps.Keys(is)) {
@@ -77,8 +77,8 @@ func eachDirective(part any, hosts []string, visit func([]string, map[string]any
 	return nil
 }
 
-// hostsOf reads the hosts of a route's matchers.
-func hostsOf(match any) (hosts []string) {
+// matchedHosts reads the hosts of a route's matchers.
+func matchedHosts(match any) (hosts []string) {
 	sets, _ := match.([]any)
 	for _, set := range sets {
 		matchers, _ := set.(map[string]any)
@@ -147,8 +147,8 @@ func (h *Handler) opener(site string, found secretsFound) (*opener, error) {
 	return o, nil
 }
 
-// written are secrets as the setting has them.
-func written(secrets []string) secretsFound {
+// secretsWritten are secrets as the setting has them.
+func secretsWritten(secrets []string) secretsFound {
 	are := make([]string, len(secrets))
 	for i := range secrets {
 		are[i] = "older"
@@ -194,7 +194,7 @@ func secretsIn(text string, now time.Time) (secretsFound, error) {
 	if len(secrets) == 0 {
 		return secretsFound{}, errors.New("it is empty")
 	}
-	return written(secrets), nil
+	return secretsWritten(secrets), nil
 }
 
 // storedSecrets reads those of the storage that a configuration names, and changes nothing there.

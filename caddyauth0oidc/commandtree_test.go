@@ -92,7 +92,7 @@ func TestOverviewNamesEveryCommand(t *testing.T) {
 			t.Errorf("%s is not in the overview\n%s", c.Name(), shown.String())
 		}
 	}
-	for _, name := range []string{"connect", "inspect", "keygen", "revoke"} {
+	for _, name := range []string{"connect", "doctor", "inspect", "keygen", "revoke"} {
 		if c, _, err := ours.Find([]string{name}); err != nil || c == ours {
 			t.Errorf("there is no command %s", name)
 		}

@@ -61,7 +61,7 @@ func TestDoctorTellsPeopleWhatToDoSiteBySite(t *testing.T) {
 func TestDoctorShowsColoursProgressAndWhatIsFineToThoseWhoWantIt(t *testing.T) {
 	t.Parallel()
 	w := newDoctorWorld(t, nil)
-	code, text := w.read(func(e *examination) { e.colour, e.progress = true, true }, "--verbose")
+	code, text := w.read(func(e *examination) { e.colour, e.watched = true, true }, "--verbose")
 	if code != exitDone || !strings.Contains(text, "\x1b[32mok") || !strings.Contains(text, "The clock of this machine agrees") {
 		t.Errorf("the exit code is %d with\n%s", code, text)
 	}

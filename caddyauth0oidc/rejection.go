@@ -39,11 +39,6 @@ var rejections = []string{
 	sessionFuture, sessionRevoked, sessionSource, sessionChild, sessionConnection, sessionOrganization, sessionStrength, sessionRefresh,
 }
 
-var openingReasons = map[session.Opening]string{
-	session.Absent: sessionAbsent, session.Incomplete: sessionIncomplete, session.UnknownKey: sessionUnknownKey,
-	session.Altered: sessionAltered, session.Unreadable: sessionVersion,
-}
-
 var limitReasons = map[session.Limit]string{
 	session.IdleLimit: sessionIdle, session.AbsoluteLimit: sessionAbsolute, session.MaxAgeLimit: sessionMaxAge,
 	session.CeilingLimit: sessionCeiling, session.FutureLimit: sessionFuture,
@@ -55,7 +50,7 @@ var limitReasons = map[session.Limit]string{
 func (h *Handler) openSession(r *http.Request, v *visit, s *session.Session) (reason string) {
 	got := h.keys.Load().OpenSession(s, v.cookies, h.cookiesOf(h.originOf(r)).Session.Name)
 	if got != session.Opened {
-		return openingReasons[got]
+		return got.String()
 	}
 	reason = h.judgeSession(r, s)
 	if reason != sessionAccepted && h.refresher != nil {

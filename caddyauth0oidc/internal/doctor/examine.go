@@ -16,7 +16,7 @@ const (
 )
 
 // all are the checks that need the tenant to be there, after those of the network and of discovery.
-var all []Check
+var all = TenantChecks()
 
 // Examine does every check of every site, and gives what they have found in the order of the sites. Progress is told what is
 // being looked at; it may be called by several goroutines at once. The end of ctx ends it.

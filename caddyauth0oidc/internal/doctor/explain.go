@@ -30,10 +30,10 @@ type Kind string
 
 // The kinds of errors that can be explained.
 const (
-	// CodeOfAuth0 is an error code of OAuth, OpenID Connect or one of Auth0's APIs.
-	CodeOfAuth0 Kind = "error code of Auth0"
-	// CodeOfModule is one of docs/errors.md.
-	CodeOfModule Kind = "error code of this module"
+	// OfAuth0 is an error code of OAuth, OpenID Connect or one of Auth0's APIs.
+	OfAuth0 Kind = "error code of Auth0"
+	// OfModule is one of docs/errors.md.
+	OfModule Kind = "error code of this module"
 	// LogEvent is the type of an event in a tenant's log.
 	LogEvent Kind = "event type of a tenant's log"
 	// Message is a text of Auth0, or of this module's log.
@@ -63,8 +63,8 @@ func Explain(text string) (Explanation, bool) {
 	asked := readAsked(text[:min(len(text), maxExplained)])
 	found := []func() (Explanation, bool){
 		asked.byMessage,
-		func() (Explanation, bool) { return byCode(asked.ours, ownCodes, CodeOfModule) },
-		func() (Explanation, bool) { return byCode(asked.theirs, auth0Codes, CodeOfAuth0) },
+		func() (Explanation, bool) { return byCode(asked.ours, ownCodes, OfModule) },
+		func() (Explanation, bool) { return byCode(asked.theirs, auth0Codes, OfAuth0) },
 		func() (Explanation, bool) { return byCode(asked.event, logEvents, LogEvent) },
 		asked.byWord,
 		asked.byAnswer,
@@ -188,8 +188,8 @@ func (a asked) byWord() (Explanation, bool) {
 
 // ofWord explains a code of which nobody says whose it is. Some are both Auth0's and ours.
 func ofWord(word string) (Explanation, bool) {
-	ours, isOurs := byCode(word, ownCodes, CodeOfModule)
-	theirs, isTheirs := byCode(word, auth0Codes, CodeOfAuth0)
+	ours, isOurs := byCode(word, ownCodes, OfModule)
+	theirs, isTheirs := byCode(word, auth0Codes, OfAuth0)
 	switch {
 	case isOurs && isTheirs:
 		ours.Means = "From this module: " + ours.Means + " From Auth0: " + theirs.Means

@@ -18,18 +18,18 @@ func TestExplainKnowsErrorsInEveryFormInWhichTheyCome(t *testing.T) {
 		{"F", "f", LogEvent},
 		{"event feccft in the log", "feccft", LogEvent},
 		{`{"type":"fertft","description":"gone"}`, "fertft", LogEvent},
-		{"connection_mismatch", "connection_mismatch", CodeOfModule},
-		{`{"type":"about:blank","title":"Forbidden","status":403,"code":"login_denied"}`, "login_denied", CodeOfModule},
-		{`request refused {"code": "par_mismatch", "status": 502}`, "par_mismatch", CodeOfModule},
-		{"invalid_grant", "invalid_grant", CodeOfAuth0},
-		{"oauth2: \"invalid_grant\" \"something new\"", "invalid_grant", CodeOfAuth0},
+		{"connection_mismatch", "connection_mismatch", OfModule},
+		{`{"type":"about:blank","title":"Forbidden","status":403,"code":"login_denied"}`, "login_denied", OfModule},
+		{`request refused {"code": "par_mismatch", "status": 502}`, "par_mismatch", OfModule},
+		{"invalid_grant", "invalid_grant", OfAuth0},
+		{"oauth2: \"invalid_grant\" \"something new\"", "invalid_grant", OfAuth0},
 		{`{"error":"invalid_grant","error_description":"Unknown or invalid refresh token."}`, "unknown or invalid refresh token", Message},
 		{`{"error":"access_denied","error_description":"Unauthorized"}`, "access_denied unauthorized", Message},
 		{`{"statusCode":409,"error":"Conflict","message":"A connection with the same name already exists","errorCode":"connection_conflict"}`, "a connection with the same name already exists", Message},
-		{`{"statusCode":404,"error":"Not Found","message":"...","errorCode":"inexistent_user"}`, "inexistent_user", CodeOfAuth0},
+		{`{"statusCode":404,"error":"Not Found","message":"...","errorCode":"inexistent_user"}`, "inexistent_user", OfAuth0},
 		{"https://app.example.com/auth/callback?error=invalid_request&error_description=the%20connection%20was%20not%20found&state=s", "the connection was not found", Message},
-		{"https://app.example.com/auth/callback?error=login_required&state=s", "login_required", CodeOfAuth0},
-		{"https://app.example.com/auth/callback#error=server_error", "server_error", CodeOfAuth0},
+		{"https://app.example.com/auth/callback?error=login_required&state=s", "login_required", OfAuth0},
+		{"https://app.example.com/auth/callback#error=server_error", "server_error", OfAuth0},
 		{"error=unauthorized&error_description=user+is+blocked", "user is blocked", Message},
 		{"https://app.example.com/auth/callback?code=abc&state=s", "code", Answer},
 		{"Callback URL mismatch.\nThe provided redirect_uri is not in the list of allowed callback URLs.", "the provided redirect_uri is not in the list", Message},
@@ -42,7 +42,7 @@ func TestExplainKnowsErrorsInEveryFormInWhichTheyCome(t *testing.T) {
 		{"The refresh_token was generated for a user who doesn't exist anymore.", "the refresh_token was generated for a user who doesnt exist anymore", Message},
 		{"Insufficient scope, expected any of: create:connections", "insufficient scope, expected any of", Message},
 		{"Oops!, something went wrong: invalid algorithm", "invalid algorithm", Message},
-		{"tenant_unavailable.", "tenant_unavailable", CodeOfModule},
+		{"tenant_unavailable.", "tenant_unavailable", OfModule},
 	} {
 		found, ok := Explain(test.text)
 		if !ok || found.Name != test.name || found.Kind != test.kind {
@@ -68,10 +68,10 @@ func TestExplainTellsCodesOfTheModuleFromThoseOfAuth0(t *testing.T) {
 		if !strings.Contains(both.Means, "From this module") || !strings.Contains(both.Means, "From Auth0") {
 			t.Errorf("%s: %s", code, both.Means)
 		}
-		if ours, _ := Explain(`{"code":"` + code + `"}`); ours.Kind != CodeOfModule {
+		if ours, _ := Explain(`{"code":"` + code + `"}`); ours.Kind != OfModule {
 			t.Errorf("%s as ours: %s", code, ours.Kind)
 		}
-		if theirs, _ := Explain("https://x.test/cb?error=" + code); theirs.Kind != CodeOfAuth0 {
+		if theirs, _ := Explain("https://x.test/cb?error=" + code); theirs.Kind != OfAuth0 {
 			t.Errorf("%s as Auth0's: %s", code, theirs.Kind)
 		}
 	}
@@ -87,7 +87,7 @@ func TestExplainHasTheCodesOfAuth0(t *testing.T) {
 		insufficient_scope insufficient_user_authentication unmet_authentication_requirements invalid_authorization_details
 		invalid_target authorization_pending slow_down expired_token unsupported_token_type invalid_connection invalid_body invalid_uri
 		invalid_query_string inexistent_connection inexistent_user connection_conflict invalid_dpop_proof`) {
-		if found, ok := Explain("https://x.test/cb?error=" + code); !ok || found.Kind != CodeOfAuth0 {
+		if found, ok := Explain("https://x.test/cb?error=" + code); !ok || found.Kind != OfAuth0 {
 			t.Errorf("%s is not explained: %q", code, found.Name)
 		}
 	}
@@ -107,7 +107,7 @@ func TestExplainHasTheCodesOfAuth0(t *testing.T) {
 
 func TestExplanationsAreComplete(t *testing.T) {
 	t.Parallel()
-	for kind, table := range map[Kind][]explained{CodeOfAuth0: auth0Codes, CodeOfModule: ownCodes, LogEvent: logEvents, Message: knownMessages} {
+	for kind, table := range map[Kind][]explained{OfAuth0: auth0Codes, OfModule: ownCodes, LogEvent: logEvents, Message: knownMessages} {
 		var seen []string
 		for _, e := range table {
 			if len(e.names) == 0 || e.means == "" || len(e.causes) == 0 || len(e.remedies) == 0 || !strings.HasPrefix(e.source, "https://") {

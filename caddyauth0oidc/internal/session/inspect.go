@@ -12,42 +12,11 @@ import (
 	"github.com/gorilla/securecookie"
 )
 
-// Flaw says why a cookie does not open.
-type Flaw string
-
-// The flaws. Each of them is further on the way to an open cookie than those before it.
-const (
-	// NoFlaw is that of a cookie that opens.
-	NoFlaw Flaw = ""
-	// Absent is said where no cookie has the name.
-	Absent Flaw = "absent"
-	// NotOurs is a value that this package did not write.
-	NotOurs Flaw = "not_ours"
-	// Incomplete is a cookie of which further chunks are missing.
-	Incomplete Flaw = "incomplete"
-	// Truncated is a cookie of which an end is missing.
-	Truncated Flaw = "truncated"
-	// UnknownKey is a cookie that was sealed with a secret, or for an issuer or a client, that the keyring does not have.
-	UnknownKey Flaw = "unknown_key"
-	// Altered is a cookie of a known key whose value, name or purpose is not the one that was sealed.
-	Altered Flaw = "altered"
-	// OtherVersion is an unaltered cookie that another version of this package wrote.
-	OtherVersion Flaw = "other_version"
-)
-
-// flaws are all of them, in their order.
-var flaws = []Flaw{Absent, NotOurs, Incomplete, Truncated, UnknownKey, Altered, OtherVersion}
-
-// Before tells whether a cookie with this flaw is further from being open than one with the other.
-func (f Flaw) Before(other Flaw) bool {
-	return f != NoFlaw && (other == NoFlaw || slices.Index(flaws, f) < slices.Index(flaws, other))
-}
-
 // Inspected is what can be told of a cookie and its further chunks without showing what is in it.
 type Inspected struct {
-	Flaw   Flaw
+	Opening
 	KeyID  string    // that the cookie names, of 4 characters
-	Key    int       // the place of the secret among the keyring's, with NoFlaw
+	Key    int       // the place of the secret among the keyring's, with Opened
 	Copies int       // how many cookies have the name
 	Chunks int       // how many cookies the value says that it consists of
 	Lost   []string  // names of the chunks that are missing
@@ -60,7 +29,7 @@ type Inspected struct {
 func (k *Keyring) InspectSession(lines []string, name string) (*Session, Inspected) {
 	s := new(Session)
 	found := k.inspect(forSession, lines, name, s)
-	if found.Flaw != NoFlaw {
+	if found.Opening != Opened {
 		return nil, found
 	}
 	return s, found
@@ -71,7 +40,7 @@ func (k *Keyring) InspectSession(lines []string, name string) (*Session, Inspect
 func (k *Keyring) InspectTokens(lines []string, name string) (*Tokens, Inspected) {
 	t := new(Tokens)
 	found := k.inspect(forTokens, lines, TokensName(name), t)
-	if found.Flaw != NoFlaw {
+	if found.Opening != Opened {
 		return nil, found
 	}
 	return t, found
@@ -84,13 +53,13 @@ func TokensName(name string) string { return name + tokensSuffix }
 func (k *Keyring) inspect(p purpose, lines []string, name string, payload unpacker) Inspected {
 	var c chunks
 	c.collect(lines, name)
-	best := Inspected{Flaw: Absent}
+	var best Inspected
 	for turn := range slices.Max(c.count[:]) {
 		found := k.inspectTurn(p, &c, turn, name, payload)
-		if best.Flaw.Before(found.Flaw) {
+		if best.Opening < found.Opening {
 			best = found
 		}
-		if found.Flaw == NoFlaw {
+		if found.Opening == Opened {
 			break
 		}
 	}
@@ -100,19 +69,19 @@ func (k *Keyring) inspect(p purpose, lines []string, name string, payload unpack
 
 func (k *Keyring) inspectTurn(p purpose, c *chunks, turn int, name string, payload unpacker) Inspected {
 	found, value := c.inspectParts(turn, name)
-	if found.Flaw != NoFlaw {
+	if found.Opening != Opened {
 		return found
 	}
-	found.Sealed, found.Flaw = sealedAt(value)
-	if found.Flaw != NoFlaw {
+	found.Sealed, found.Opening = sealedAt(value)
+	if found.Opening != Opened {
 		return found
 	}
 	found.Key = slices.IndexFunc(k.keys, func(one key) bool { return one.id == found.KeyID })
 	if found.Key < 0 {
-		found.Flaw = UnknownKey
+		found.Opening = UnknownKey
 		return found
 	}
-	found.Flaw = k.keys[found.Key].inspect(p, name, value, payload)
+	found.Opening = k.keys[found.Key].inspect(p, name, value, payload)
 	return found
 }
 
@@ -120,14 +89,14 @@ func (k *Keyring) inspectTurn(p purpose, c *chunks, turn int, name string, paylo
 func (c *chunks) inspectParts(turn int, name string) (found Inspected, value string) {
 	first := c.pick(0, turn)
 	if first == "" {
-		return Inspected{Flaw: Incomplete, Lost: []string{name}}, ""
+		return Inspected{Opening: Incomplete, Lost: []string{name}}, ""
 	}
 	id, rest, _ := strings.Cut(first, ".")
 	if len(id) != keyIDLength || strings.ContainsFunc(id, func(r rune) bool { return !isNameRune(r) }) ||
 		len(rest) < 2 || rest[0] < '1' || rest[0] > '0'+maxChunks || rest[1] != '.' {
-		return Inspected{Flaw: NotOurs, Size: len(first)}, ""
+		return Inspected{Opening: NotOurs, Size: len(first)}, ""
 	}
-	found = Inspected{KeyID: id, Chunks: int(rest[0] - '0')}
+	found = Inspected{Opening: Opened, KeyID: id, Chunks: int(rest[0] - '0')}
 	parts := []string{rest[2:]}
 	for i := range found.Chunks {
 		part := c.pick(i, turn)
@@ -136,22 +105,22 @@ func (c *chunks) inspectParts(turn int, name string) (found Inspected, value str
 		case part == "":
 			found.Lost = append(found.Lost, name+"."+strconv.Itoa(i))
 		case len(part) > chunkSize:
-			found.Flaw = Altered
-		case i < found.Chunks-1 && len(part) < chunkSize && found.Flaw == NoFlaw:
-			found.Flaw = Truncated
+			found.Opening = Altered
+		case i < found.Chunks-1 && len(part) < chunkSize && found.Opening == Opened:
+			found.Opening = Truncated
 		}
 		if i > 0 {
 			parts = append(parts, part)
 		}
 	}
 	if len(found.Lost) > 0 {
-		found.Flaw = Incomplete
+		found.Opening = Incomplete
 	}
 	return found, strings.Join(parts, "")
 }
 
 // sealedAt reads the time that securecookie writes in front of what it has sealed. The MAC behind it has a known length.
-func sealedAt(value string) (time.Time, Flaw) {
+func sealedAt(value string) (time.Time, Opening) {
 	const macSize = 32
 	if len(value)%4 != 0 || value == "" {
 		return time.Time{}, Truncated
@@ -168,7 +137,7 @@ func sealedAt(value string) (time.Time, Flaw) {
 	case len(parts) < 3 || len(parts[2]) < macSize:
 		return time.Unix(seconds, 0).UTC(), Truncated
 	}
-	return time.Unix(seconds, 0).UTC(), NoFlaw
+	return time.Unix(seconds, 0).UTC(), Opened
 }
 
 // payloadBytes takes a payload as it is.
@@ -180,14 +149,14 @@ func (b *payloadBytes) unpack(text []byte) error {
 }
 
 // inspect opens with this key.
-func (k *key) inspect(p purpose, name, value string, payload unpacker) Flaw {
+func (k *key) inspect(p purpose, name, value string, payload unpacker) Opening {
 	var text payloadBytes
 	err := k.codecs[p].Decode(name, value, &text)
 	switch {
 	case errors.Is(err, securecookie.ErrMacInvalid):
 		return Altered
 	case err != nil, payload.unpack(text) != nil: // what the key sealed has a meaning, to the version that sealed it
-		return OtherVersion
+		return Unreadable
 	}
-	return NoFlaw
+	return Opened
 }

@@ -22,32 +22,32 @@ func TestCK_04_InspectionSaysWhyACookieDoesNotOpen(t *testing.T) {
 		lines []string
 		want  Inspected
 	}{
-		{"whole", []string{line(c.Name, small)}, Inspected{Chunks: 1, Copies: 1, Size: len(small)}},
-		{"in chunks", large.lines(), Inspected{Chunks: 3, Copies: 1}},
-		{"no cookie", nil, Inspected{Flaw: Absent}},
-		{"another cookie", []string{line("other", small)}, Inspected{Flaw: Absent}},
-		{"another value", []string{line(c.Name, "zebra")}, Inspected{Flaw: NotOurs, Copies: 1, Size: 5}},
-		{"a chunk too few", []string{line(c.Name, first) + "; " + line(c.Name+".2", "x")}, Inspected{Flaw: Incomplete, Chunks: 3, Copies: 1, Lost: []string{c.Name + ".1"}}},
-		{"no first chunk", []string{line(c.Name+".1", second)}, Inspected{Flaw: Incomplete, Lost: []string{c.Name}}},
-		{"short chunk", []string{line(c.Name, first[:100]) + "; " + line(c.Name+".1", second) + "; " + line(c.Name+".2", "x")}, Inspected{Flaw: Truncated, Chunks: 3, Copies: 1}},
-		{"cut", []string{line(c.Name, small[:len(small)-5])}, Inspected{Flaw: Truncated, Chunks: 1, Copies: 1}},
-		{"cut between groups", []string{line(c.Name, small[:len(small)-8])}, Inspected{Flaw: Truncated, Chunks: 1, Copies: 1}},
-		{"altered", []string{line(c.Name, strings.Replace(small, small[40:41], flip(small[40:41]), 1))}, Inspected{Flaw: Altered, Chunks: 1, Copies: 1}},
-		{"renamed", []string{line("renamed", small)}, Inspected{Flaw: Absent}},
-		{"a copy in front", []string{line(c.Name, "planted") + "; " + line(c.Name, small)}, Inspected{Chunks: 1, Copies: 2}},
-		{"two that are not", []string{line(c.Name, "planted") + "; " + line(c.Name, small[:len(small)-5])}, Inspected{Flaw: Truncated, Chunks: 1, Copies: 2}},
+		{"whole", []string{line(c.Name, small)}, Inspected{Opening: Opened, Chunks: 1, Copies: 1, Size: len(small)}},
+		{"in chunks", large.lines(), Inspected{Opening: Opened, Chunks: 3, Copies: 1}},
+		{"no cookie", nil, Inspected{Opening: Absent}},
+		{"another cookie", []string{line("other", small)}, Inspected{Opening: Absent}},
+		{"another value", []string{line(c.Name, "zebra")}, Inspected{Opening: NotOurs, Copies: 1, Size: 5}},
+		{"a chunk too few", []string{line(c.Name, first) + "; " + line(c.Name+".2", "x")}, Inspected{Opening: Incomplete, Chunks: 3, Copies: 1, Lost: []string{c.Name + ".1"}}},
+		{"no first chunk", []string{line(c.Name+".1", second)}, Inspected{Opening: Incomplete, Lost: []string{c.Name}}},
+		{"short chunk", []string{line(c.Name, first[:100]) + "; " + line(c.Name+".1", second) + "; " + line(c.Name+".2", "x")}, Inspected{Opening: Truncated, Chunks: 3, Copies: 1}},
+		{"cut", []string{line(c.Name, small[:len(small)-5])}, Inspected{Opening: Truncated, Chunks: 1, Copies: 1}},
+		{"cut between groups", []string{line(c.Name, small[:len(small)-8])}, Inspected{Opening: Truncated, Chunks: 1, Copies: 1}},
+		{"altered", []string{line(c.Name, strings.Replace(small, small[40:41], flip(small[40:41]), 1))}, Inspected{Opening: Altered, Chunks: 1, Copies: 1}},
+		{"renamed", []string{line("renamed", small)}, Inspected{Opening: Absent}},
+		{"a copy in front", []string{line(c.Name, "planted") + "; " + line(c.Name, small)}, Inspected{Opening: Opened, Chunks: 1, Copies: 2}},
+		{"two that are not", []string{line(c.Name, "planted") + "; " + line(c.Name, small[:len(small)-5])}, Inspected{Opening: Truncated, Chunks: 1, Copies: 2}},
 	} {
 		s, got := k.InspectSession(test.lines, c.Name)
-		if got.Flaw != test.want.Flaw || got.Chunks != test.want.Chunks || got.Copies != test.want.Copies ||
-			strings.Join(got.Lost, " ") != strings.Join(test.want.Lost, " ") || (s != nil) != (got.Flaw == NoFlaw) ||
+		if got.Opening != test.want.Opening || got.Chunks != test.want.Chunks || got.Copies != test.want.Copies ||
+			strings.Join(got.Lost, " ") != strings.Join(test.want.Lost, " ") || (s != nil) != (got.Opening == Opened) ||
 			test.want.Size > 0 && got.Size != test.want.Size {
 			t.Errorf("%s: %+v, want %+v", test.what, got, test.want)
 		}
 	}
-	if _, got := k.InspectSession([]string{line("renamed", small)}, "renamed"); got.Flaw != Altered {
+	if _, got := k.InspectSession([]string{line("renamed", small)}, "renamed"); got.Opening != Altered {
 		t.Errorf("under another name: %+v", got)
 	}
-	if _, got := k.InspectTokens([]string{line(TokensName(c.Name), small)}, c.Name); got.Flaw != Altered {
+	if _, got := k.InspectTokens([]string{line(TokensName(c.Name), small)}, c.Name); got.Opening != Altered {
 		t.Errorf("a session as tokens: %+v", got)
 	}
 }
@@ -57,16 +57,16 @@ func TestCK_18_InspectionSaysWhichSecretOpens(t *testing.T) {
 	old, newer := strings.Repeat("old ", 9), strings.Repeat("new ", 9)
 	c := newTestCookies(t).Session
 	lines := signIn(t, newTestKeyring(t, old), c, typicalSession(t)).lines()
-	if _, got := newTestKeyring(t, newer, old).InspectSession(lines, c.Name); got.Flaw != NoFlaw || got.Key != 1 || got.KeyID == "" {
+	if _, got := newTestKeyring(t, newer, old).InspectSession(lines, c.Name); got.Opening != Opened || got.Key != 1 || got.KeyID == "" {
 		t.Errorf("behind a newer one: %+v", got)
 	}
 	_, got := otherKeyring(t).InspectSession(lines, c.Name)
-	if got.Flaw != UnknownKey || time.Since(got.Sealed) > time.Hour || got.Sealed.After(time.Now().Add(time.Minute)) {
+	if got.Opening != UnknownKey || time.Since(got.Sealed) > time.Hour || got.Sealed.After(time.Now().Add(time.Minute)) {
 		t.Errorf("without it: %+v", got)
 	}
 }
 
-func TestInspectionTellsOtherVersionsFromAlteredCookies(t *testing.T) {
+func TestInspectionTellsUnreadablesFromAlteredCookies(t *testing.T) {
 	t.Parallel()
 	k, name := newTestKeyring(t), newTestCookies(t).Session.Name
 	for _, payload := range [][]byte{{9, 9, 9}, {payloadVersion}, {deflatedVersion, 1, 2, 3}} {
@@ -74,7 +74,7 @@ func TestInspectionTellsOtherVersionsFromAlteredCookies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, got := k.InspectSession([]string{name + "=" + k.keys[0].id + ".1." + value}, name); got.Flaw != OtherVersion {
+		if _, got := k.InspectSession([]string{name + "=" + k.keys[0].id + ".1." + value}, name); got.Opening != Unreadable {
 			t.Errorf("%v: %+v", payload, got)
 		}
 	}
@@ -88,7 +88,7 @@ func TestInspectionOpensTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	cookie, _, _ := strings.Cut(h.Get("Set-Cookie"), ";")
-	if got, found := k.InspectTokens([]string{cookie}, c.Name); found.Flaw != NoFlaw || got.Session != s.ID || got.Refresh != "refresh" {
+	if got, found := k.InspectTokens([]string{cookie}, c.Name); found.Opening != Opened || got.Session != s.ID || got.Refresh != "refresh" {
 		t.Errorf("%+v %+v", got, found)
 	}
 }
@@ -103,7 +103,7 @@ func FuzzInspectionAgreesWithReading(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line string) {
 		_, read := readSession(k, []string{line}, c.Name)
 		s, found := k.InspectSession([]string{line}, c.Name)
-		if read != (found.Flaw == NoFlaw) || read != (s != nil) {
+		if read != (found.Opening == Opened) || read != (s != nil) {
 			t.Errorf("read %v, inspected %+v", read, found)
 		}
 		k.InspectTokens([]string{line}, c.Name)

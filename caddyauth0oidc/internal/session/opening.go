@@ -11,15 +11,27 @@ import (
 // the one counts that came nearest to being a session.
 type Opening uint8
 
-// The openings, each nearer to a session than the one before.
+// The openings, each nearer to a session than the one before. Requests do not tell
+// NotOurs and Truncated from their neighbours.
 const (
 	Absent     Opening = iota // no cookie of the name
+	NotOurs                   // a value that this package did not write
 	Incomplete                // chunks are missing, or were not written by us
+	Truncated                 // an end is missing
 	UnknownKey                // sealed with a secret that is not configured, or for another tenant or client
 	Altered                   // not what the named key has sealed
 	Unreadable                // sealed by us, in a version that is not known here
 	Opened                    // a session
 )
+
+// openingNames are as metrics and reports have them.
+var openingNames = [...]string{
+	Absent: "absent", NotOurs: "not_ours", Incomplete: "incomplete", Truncated: "truncated",
+	UnknownKey: "unknown_key", Altered: "altered", Unreadable: "version", Opened: "",
+}
+
+// String gives the reason for which there is no session; empty for one that is.
+func (o Opening) String() string { return openingNames[o] }
 
 // OpenSession is ReadSession for whoever wants to know why there is no session. No
 // further cryptography is done for that.
