@@ -16,7 +16,7 @@ func TestUsersAreTheSameEachTimeAndDifferentFromEachOther(t *testing.T) {
 	names, ids := make(map[string]bool), make(map[string]bool)
 	for i := range 10 * Users {
 		u := User(i)
-		if !reflect.DeepEqual(u, User(i)) || SID(i) != SID(i) {
+		if sid := SID(i); !reflect.DeepEqual(u, User(i)) || sid != SID(i) {
 			t.Fatalf("person %d is not always the same", i)
 		}
 		names[u.Name], ids[u.UserID+u.Email+SID(i)] = true, true

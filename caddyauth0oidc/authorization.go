@@ -62,7 +62,7 @@ func startOfToken68(line string) int {
 	line = strings.TrimRight(line, " \t")
 	start := strings.LastIndexByte(line, ' ') + 1
 	scheme := strings.Trim(line[:start], " \t")
-	if scheme == "" || !isToken68(line[start:]) || strings.ContainsFunc(scheme, func(r rune) bool { return r > '~' || !isTokenByte(byte(r)) }) {
+	if scheme == "" || !isToken68(line[start:]) || strings.ContainsFunc(scheme, func(r rune) bool { return r > '~' || !isTokenByte(byte(r)) }) { // #nosec G115 -- no more than a tilde
 		return len(line)
 	}
 	return start

@@ -75,7 +75,7 @@ func (h *Handler) refuseLogout(w http.ResponseWriter, f *logoutRefusal) {
 		header.Set("Retry-After", strconv.Itoa(int(f.retryAfter.Round(time.Second)/time.Second)))
 	}
 	w.WriteHeader(f.status)
-	_, _ = w.Write([]byte(`{"error":"` + code + `","error_description":"` + f.text + "\"}\n"))
+	_, _ = w.Write([]byte(`{"error":"` + code + `","error_description":"` + f.text + "\"}\n")) // #nosec G705 -- constants, as application/json
 }
 
 // takeLogoutToken verifies a token, and ends what it is about.

@@ -105,7 +105,7 @@ func (c Connection) checkDynamic(connections int) error {
 		return fmt.Errorf("'%s' is another connection at every request, and the only one of its directive; give the others a directive and matcher of their own", c.Name)
 	case strings.Contains(rest, "{env.") || strings.Contains(rest, "{file."): // of a Caddyfile, and known later
 	case strings.Contains(rest, "{"):
-		return fmt.Errorf("'%s' has a placeholder that requests do not have; write those that begin with {http.", c.Name)
+		return fmt.Errorf("'%s' has a placeholder that requests do not have; write those that begin with '{http.'", c.Name)
 	}
 	switch {
 	case len(c.Allow) == 0:

@@ -229,7 +229,8 @@ func TestINV_04_StorageIsNamedWithoutItsSecrets(t *testing.T) {
 	if storageName(a) != storageName(again) || storageName(a) == storageName(b) || strings.Contains(storageName(a), "secret") {
 		t.Errorf("%s %s", storageName(a), storageName(b))
 	}
-	if one, other := new(unmarshalable), new(unmarshalable); storageName(one) == storageName(other) || storageName(one) != storageName(one) {
+	one := new(unmarshalable)
+	if name, again, other := storageName(one), storageName(one), storageName(new(unmarshalable)); name != again || name == other {
 		t.Error("storages without JSON are not told apart")
 	}
 }

@@ -28,8 +28,8 @@ import (
 const (
 	envDomain       = "AUTH0_DOMAIN"
 	envClientID     = "AUTH0_CLIENT_ID"
-	envClientSecret = "AUTH0_CLIENT_SECRET"
-	envSecret       = "AUTH0_SECRET"
+	envClientSecret = "AUTH0_CLIENT_SECRET" // #nosec G101 -- the name of a variable
+	envSecret       = "AUTH0_SECRET"        // #nosec G101 -- the name of a variable
 	envConnection   = "AUTH0_CONNECTION"
 	envBaseURL      = "APP_BASE_URL"
 )
@@ -87,7 +87,7 @@ func (h *Handler) warn() {
 // identify gives the handler a key that is the same after a reload, and on
 // every instance with the same configuration, and its choice in the same way.
 func (h *Handler) identify() (err error) {
-	written, err := json.Marshal(h)
+	written, err := json.Marshal(h) // #nosec G117 -- hashed at once, and kept nowhere
 	if err != nil {
 		return fmt.Errorf("reading the configuration: %w", err)
 	}

@@ -19,7 +19,7 @@ import (
 const rotationMargin = 2 * time.Hour
 
 // secretPath is where the secrets are kept that nobody configured.
-const secretPath = "auth0_oidc/secrets.json"
+const secretPath = "auth0_oidc/secrets.json" // #nosec G101 -- the name of a file
 
 // sealing are the secrets that seal cookies, and are remembered for as long as a
 // browser may keep one (RFC 6265bis, section 5.5).

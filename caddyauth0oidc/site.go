@@ -47,7 +47,7 @@ func (h *Handler) siteOf(r *http.Request) *site {
 	}
 	if len(at.sites) > 1 {
 		for _, one := range at.sites {
-			if asItCame(r, func() bool { return one.matchers.AnyMatch(r) }) {
+			if asItCame(r, func() bool { return matchesAny(one.matchers, r) }) {
 				return one.site
 			}
 		}
@@ -155,11 +155,17 @@ func (h *Handler) siblings(v *visit) []*Handler {
 func everyDirective(server *caddyhttp.Server, r *http.Request) []*Handler {
 	var found []*Handler
 	for _, one := range slices.Concat(server.Routes, server.Errors.Routes) {
-		if !one.Terminal || asItCame(r, func() bool { return one.MatcherSets.AnyMatch(r) }) {
+		if !one.Terminal || asItCame(r, func() bool { return matchesAny(one.MatcherSets, r) }) {
 			found = append(found, directives(server, caddyhttp.RouteList{one}, nil)...)
 		}
 	}
 	return found
+}
+
+// matchesAny takes a matcher that fails for one that does not match.
+func matchesAny(sets caddyhttp.MatcherSets, r *http.Request) bool {
+	matched, err := sets.AnyMatchWithError(r)
+	return matched && err == nil
 }
 
 // siblingWith gives the sibling with the given connection, or nil.

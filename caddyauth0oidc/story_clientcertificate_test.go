@@ -101,7 +101,7 @@ func TestLoginWithACertificate(t *testing.T) {
 	t.Parallel()
 	w := newMTLSWorld(t, "profile userinfo")
 	w.pair.Master.AdvertisePAR = true
-	if !w.signedIn() || !w.signedIn() {
+	if !w.signedInTwice() {
 		t.Fatal("not signed in\n" + w.logs())
 	}
 	with, without, paths := map[string]bool{}, map[string]bool{}, map[string]int{}
@@ -139,7 +139,7 @@ func TestACertificateIsReplacedWithoutARestart(t *testing.T) {
 		t.Fatal("not signed in")
 	}
 	writeCertificate(t, w.pem, certificate, keyTime.Add(time.Minute)) // the key is still the first one
-	if !w.signedIn() || !w.signedIn() {
+	if !w.signedInTwice() {
 		t.Error("a pair that does not fit ended the last good one")
 	}
 	if n := strings.Count(w.logs(), "the files of client_certificate have changed and cannot be used"); n != 1 {
@@ -199,8 +199,7 @@ func TestCertificatesOfSeveralSitesAreNotMixed(t *testing.T) {
 	other := newCertificate(otherKey, time.Now().Add(time.Hour))
 	writeKey(t, filepath.Join(folder, "key.pem"), otherKey)
 	writeCertificate(t, filepath.Join(folder, "client.pem"), other, keyTime)
-	var w *mtlsWorld
-	w = newMTLSWorld(t, "", func(s *worldSetup) {
+	w := newMTLSWorld(t, "", func(s *worldSetup) {
 		first := s.site
 		second := strings.Replace(first, "client_certificate ", "client_certificate "+folder+"/client.pem "+folder+"/key.pem #", 1)
 		s.site = first + "\n}\nhttps://b.example.test {\n" + second

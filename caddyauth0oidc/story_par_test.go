@@ -104,7 +104,7 @@ func TestPushesAreAuthenticatedAsTheTokenRequestIs(t *testing.T) {
 			t.Parallel()
 			w := newPARWorld(t, tt.option)
 			tt.change(w)
-			if !w.signedIn() || !w.signedIn() || w.pushes() != tt.pushes || w.pair.Master.Calls("/oauth/token") != 2 {
+			if !w.signedInTwice() || w.pushes() != tt.pushes || w.pair.Master.Calls("/oauth/token") != 2 {
 				t.Errorf("%d pushes, %d token requests", w.pushes(), w.pair.Master.Calls("/oauth/token"))
 			}
 		})

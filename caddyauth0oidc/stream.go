@@ -160,7 +160,7 @@ func (s *openStream) cut() {
 		s.conn, _, _ = http.NewResponseController(s.ResponseWriter).Hijack() // nil with an error
 	}
 	if s.conn != nil {
-		s.conn.Close()
+		_ = s.conn.Close()
 	}
 }
 

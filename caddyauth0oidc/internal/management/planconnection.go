@@ -114,7 +114,7 @@ func (s *Step) change(d Desired, have map[string]any, clientID, secret string) {
 }
 
 // lostSecret is the one thing that cannot be restored.
-const lostSecret = "The former secret cannot be read, so a run that fails cannot bring it back."
+const lostSecret = "The former secret cannot be read, so a run that fails cannot bring it back." // #nosec G101 -- a sentence
 
 func secretDifference(readable bool) Difference {
 	d := Difference{Setting: optionSecret, To: secretShown}

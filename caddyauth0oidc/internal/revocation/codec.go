@@ -41,8 +41,8 @@ func appendRecords(b []byte, records []record) []byte {
 	for _, r := range records {
 		b = append(b, byte(r.kind))
 		b = append(b, r.key[:]...)
-		b = binary.BigEndian.AppendUint64(b, uint64(r.before))
-		b = binary.BigEndian.AppendUint64(b, uint64(r.until))
+		b = binary.BigEndian.AppendUint64(b, uint64(r.before)) // #nosec G115 -- the same bits, and back
+		b = binary.BigEndian.AppendUint64(b, uint64(r.until))  // #nosec G115 -- the same bits, and back
 	}
 	return b
 }
@@ -56,8 +56,8 @@ func decodeRecords(b []byte) []record {
 			r.kind = voided
 		}
 		copy(r.key[:], b[1:])
-		r.before = int64(binary.BigEndian.Uint64(b[recordSize-16:]))
-		r.until = int64(binary.BigEndian.Uint64(b[recordSize-8:]))
+		r.before = int64(binary.BigEndian.Uint64(b[recordSize-16:])) // #nosec G115 -- the same bits, and back
+		r.until = int64(binary.BigEndian.Uint64(b[recordSize-8:]))   // #nosec G115 -- the same bits, and back
 		records = append(records, r)
 	}
 	return records
@@ -116,7 +116,7 @@ func (h head) begin() uint64 { return h.total - uint64(len(h.tail)) }
 
 func encodeHead(name string, h head) []byte {
 	b := make([]byte, 0, headNumbers+len(h.tail)*recordSize)
-	for _, n := range []uint64{h.first, h.flushed, h.total, uint64(h.until)} {
+	for _, n := range []uint64{h.first, h.flushed, h.total, uint64(h.until)} { // #nosec G115 -- the same bits, and back
 		b = binary.BigEndian.AppendUint64(b, n)
 	}
 	return seal(name, headMagic, appendRecords(b, h.tail))
@@ -131,7 +131,7 @@ func decodeHead(name string, b []byte) (head, error) {
 		return head{}, fmt.Errorf("%w: %s does not end with a record", ErrDamaged, name)
 	}
 	number := func(i int) uint64 { return binary.BigEndian.Uint64(body[i*8:]) }
-	h := head{first: number(0), flushed: number(1), total: number(2), until: int64(number(3))}
+	h := head{first: number(0), flushed: number(1), total: number(2), until: int64(number(3))} // #nosec G115 -- the same bits, and back
 	h.tail = decodeRecords(body[headNumbers:])
 	last := h.flushed / segmentRecords
 	switch {

@@ -161,6 +161,6 @@ func (l *Ledger) Status() Status {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return Status{
-		Marks: l.index.size(), Waiting: int(l.own.total - l.own.stored), Polled: l.polled, Err: l.lastErr,
+		Marks: l.index.size(), Waiting: int(l.own.total - l.own.stored), Polled: l.polled, Err: l.lastErr, // #nosec G115 -- marks that wait are in memory
 	}
 }

@@ -83,7 +83,7 @@ func (a *Attempts) unpack(b []byte) error {
 	f := readFields(b)
 	a.Count, a.First = f.count()
 	if f.more() {
-		if a.Place = uint32(f.atMost(math.MaxUint32)); a.Place == 0 {
+		if a.Place = uint32(f.atMost(math.MaxUint32)); a.Place == 0 { // #nosec G115 -- atMost bounds it
 			f.fail()
 		}
 	}

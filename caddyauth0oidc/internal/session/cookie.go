@@ -88,7 +88,7 @@ func (c Cookies) Names() Names {
 }
 
 func (c Cookie) with(suffix, value string, maxAge int) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ // #nosec G124 -- Secure and SameSite are settings, which are checked
 		Name:     c.Name + suffix,
 		Value:    value,
 		Domain:   c.Domain,
@@ -110,7 +110,7 @@ func (c Cookie) set(h http.Header, suffix, value string, maxAge time.Duration) {
 // expire adds a Set-Cookie line that deletes the cookie. Browsers ignore one for a
 // __Host- cookie that lacks Secure or Path, so all attributes are repeated.
 func (c Cookie) expire(h http.Header, suffix string) {
-	cookie := c.with(suffix, "", -1)
+	cookie := c.with(suffix, "", -1) // #nosec G124 -- as with has them
 	cookie.Expires = time.Unix(1, 0)
 	addSetCookie(h, cookie)
 }

@@ -46,7 +46,7 @@ func (r *Refreshed) pack() []byte {
 
 func (r *Refreshed) unpack(b []byte) error {
 	f := readFields(b)
-	r.Rotates = Rotation(f.atMost(uint64(NotRotating)))
+	r.Rotates = Rotation(f.atMost(uint64(NotRotating))) // #nosec G115 -- atMost bounds it
 	r.Begun = f.time()
 	session, tokens := f.raw(), f.raw()
 	if err := f.end(); err != nil {

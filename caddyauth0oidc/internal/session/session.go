@@ -167,7 +167,7 @@ func (s *Session) unpack(b []byte) error {
 	f := readFields(b)
 	from := f.take(uint64(len(s.ID)))
 	copy(s.ID[:], f.bytes[from:f.at])
-	s.Issue = uint32(f.atMost(math.MaxUint32))
+	s.Issue = uint32(f.atMost(math.MaxUint32)) // #nosec G115 -- atMost bounds it
 	for _, t := range [...]*time.Time{&s.Login, &s.Seen, &s.AuthTime, &s.Ceiling} {
 		*t = f.time()
 	}
@@ -178,7 +178,7 @@ func (s *Session) unpack(b []byte) error {
 	s.Profile.Extra = f.raw()
 	s.Source = FromIDToken
 	if f.more() {
-		if s.Source = Source(f.atMost(uint64(FromManagement))); s.Source == FromIDToken {
+		if s.Source = Source(f.atMost(uint64(FromManagement))); s.Source == FromIDToken { // #nosec G115 -- atMost bounds it
 			f.fail()
 		}
 	}

@@ -92,7 +92,7 @@ func TestTwoStatesForTheSameAddressDiffer(t *testing.T) {
 	t.Parallel()
 	k := newTestKeyring(t)
 	s := State{ReturnTo: "/x", First: testNow.Add(time.Second)}
-	if sealTestState(t, k, s) == sealTestState(t, k, s) {
+	if one, other := sealTestState(t, k, s), sealTestState(t, k, s); one == other {
 		t.Error("they are the same text")
 	}
 }

@@ -77,7 +77,7 @@ func (t *Tokens) unpack(b []byte) error {
 		empty = t.ChildConnection == ""
 	}
 	if f.more() {
-		t.Refreshes = uint32(f.atMost(math.MaxUint32))
+		t.Refreshes = uint32(f.atMost(math.MaxUint32)) // #nosec G115 -- atMost bounds it
 		empty = t.Refreshes == 0
 	}
 	if empty { // which has a shorter spelling

@@ -51,7 +51,7 @@ func NewTransaction(random io.Reader, now time.Time) (Transaction, error) {
 	id, nonce, verifier := b[:transactionRandomBytes], b[transactionRandomBytes:][:16], b[transactionRandomBytes+16:]
 	encode := base64.RawURLEncoding.EncodeToString
 	return Transaction{
-		ID:       fmt.Sprintf("%08x", uint32(now.Unix())) + encode(id),
+		ID:       fmt.Sprintf("%08x", uint32(now.Unix())) + encode(id), // #nosec G115 -- 32 bits are enough until 2106
 		Nonce:    encode(nonce),
 		Verifier: encode(verifier), // RFC 7636 section 4.1
 		Started:  wholeSeconds(now),
