@@ -33,6 +33,7 @@ func TestChromium(t *testing.T) {
 		"step-up":                     stepUpStory,
 		"choice of a connection":      chooserStory,
 		"form of this site":           ownFormStory,
+		"form without scripts":        scriptlessFormStory,
 		"form of another site":        foreignFormStory,
 		"form that is not kept":       unkeptFormStory,
 		"answer in a form":            postedAnswerStory,
@@ -40,6 +41,8 @@ func TestChromium(t *testing.T) {
 		"login that a portal begins":  thirdPartyStory,
 		"child's token":               childTokenStory,
 		"refusals of settings":        refusalStories,
+		"languages":                   languagesStory,
+		"page with many faults":       brokenPageStory,
 		"demo":                        demoStory,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -79,9 +79,12 @@ type tab struct {
 	t       *testing.T
 	ctx     context.Context
 	profile cdp.BrowserContextID
+	// language is what the tab asks for, if not English.
+	language string
 
 	mu         sync.Mutex
 	requested  []string // addresses of documents, those of redirects too
+	fetched    []string // addresses of anything else since the last move
 	complaints []complaint
 }
 
@@ -130,6 +133,8 @@ func (b *tab) listen(event any) {
 	case *network.EventRequestWillBeSent:
 		if e.Type == network.ResourceTypeDocument {
 			b.requested = append(b.requested, e.Request.URL)
+		} else {
+			b.fetched = append(b.fetched, e.Request.URL)
 		}
 	case *log.EventEntryAdded:
 		if e.Entry.Level == log.LevelError || e.Entry.Level == log.LevelWarning {
@@ -176,7 +181,7 @@ type arrival struct {
 func (b *tab) move(what string, actions ...chromedp.Action) arrival {
 	b.t.Helper()
 	b.mu.Lock()
-	b.complaints = nil
+	b.complaints, b.fetched = nil, nil
 	b.mu.Unlock()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()

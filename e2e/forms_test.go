@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 )
 
@@ -72,6 +73,29 @@ func ownFormStory(t *testing.T, browser context.Context) {
 		if strings.Contains(c.Name, "form") {
 			t.Errorf("the cookie %s is left", c.Name)
 		}
+	}
+}
+
+// The page that sends the form after the login has a button for browsers without scripts.
+func scriptlessFormStory(t *testing.T, browser context.Context) {
+	w := newWorld(t, "https", func(t *testing.T, w *world) string {
+		return replaceOnce(t, formSite(t, w), "\tauth0_oidc {", "\ttls internal\n\tauth0_oidc {")
+	})
+	b := newVisitor(t, browser)
+	b.open(w.base + "/edit")
+	b.signIn(w.pair.User)
+	b.forgetCookies()
+	w.app.take()
+	b.do("writing", chromedp.SetValue("#text", "text", chromedp.ByQuery))
+	b.click("#save")
+	b.do("switching scripts off", emulation.SetScriptExecutionDisabled(true))
+	b.signIn(w.pair.User)
+	b.do("switching scripts on", emulation.SetScriptExecutionDisabled(false)) // that of the page does not run any more
+	b.assertPage("resend", "")
+	b.click("main button")
+	b.awaitText("Saved")
+	if got := w.posted(); got.body != "text=text&tag=a&submit=1&tag=b" {
+		t.Errorf("the application got %q", got.body)
 	}
 }
 

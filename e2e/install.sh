@@ -1,7 +1,8 @@
 #!/bin/sh
 # Makes sure that the programs of the end-to-end tests are there: Chromium, the
 # servers of applications, PHP, Python with PyJWT, Redis and haproxy, from Debian's
-# packages. Nothing is fetched when all are.
+# packages, and axe-core from npm, in the version and with the checksum of
+# package-lock.json. Nothing is fetched when all are.
 # These packages bring programs alone: apache2, tomcat10 and redis-server would start a
 # service, each on a port of its own. That of haproxy listens nowhere.
 set -eu
@@ -11,6 +12,8 @@ set -eu
 missing() {
 	packages=
 	command -v chromium >/dev/null || packages="chromium"
+	test -e /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf || packages="$packages fonts-droid-fallback"
+	command -v npm >/dev/null || packages="$packages npm"
 	set -- /usr/sbin/php-fpm*
 	test -x "$1" || packages="$packages php-fpm"
 	test -e /usr/lib/apache2/modules/mod_cgid.so || packages="$packages apache2-bin"
@@ -25,4 +28,9 @@ missing() {
 	echo "$packages"
 }
 
-. "$(dirname "$0")/debian.sh"
+(. "$(dirname "$0")/debian.sh") # which ends the shell that reads it
+
+cd "$(dirname "$0")"
+wanted=$(sed -n 's/.*"axe-core": "\(.*\)".*/\1/p' package.json)
+grep -qs "\"version\": \"$wanted\"" node_modules/axe-core/package.json ||
+	npm ci --ignore-scripts --no-audit --no-fund

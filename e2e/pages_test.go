@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,18 +17,27 @@ import (
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
 )
 
-// looks are the windows and colours in which pages are looked at.
-var looks = []struct {
-	name          string
+// artifacts is where the pictures are, to be looked at.
+const artifacts = "artifacts"
+
+// look is a window and its colours. 320 pixels is what WCAG 2.2, 1.4.10, has pages fit
+// into without scrolling sideways.
+type look struct {
 	width, height int64
 	scheme        string
-}{
-	{"narrow-light", 320, 640, "light"}, {"phone-light", 360, 740, "light"}, {"phone-dark", 360, 740, "dark"},
-	{"desktop-light", 1280, 800, "light"}, {"desktop-dark", 1280, 800, "dark"},
+}
+
+func (l look) String() string { return fmt.Sprintf("%d-%s", l.width, l.scheme) }
+
+// looks are those in which pages are looked at.
+var looks = []look{
+	{320, 640, "light"}, {390, 844, "light"}, {390, 844, "dark"}, {1280, 800, "light"}, {1280, 800, "dark"},
 }
 
 // measured is what can be said of a page's looks without eyes.
 type measured struct {
+	axe judged
+
 	Overflow int     `json:"overflow"` // pixels beyond the window's right edge
 	Contrast float64 `json:"contrast"` // least ratio of text to ground
 	Text     string  `json:"text"`     // which text that is
@@ -57,28 +68,30 @@ const measure = `(() => {
 })()`
 
 // shoot keeps a picture of the page in every look, and gives the measures.
-func (b *tab) shoot(name string) map[string]measured {
+func (b *tab) shoot(name string) map[look]measured {
 	b.t.Helper()
-	folder := filepath.Join("testdata", "screenshots")
-	if err := os.MkdirAll(folder, 0o755); err != nil {
+	if err := os.MkdirAll(artifacts, 0o755); err != nil {
 		b.t.Fatal(err)
 	}
-	all := make(map[string]measured)
-	for _, look := range looks {
+	axe := b.axe()
+	all := make(map[look]measured)
+	for _, l := range looks {
 		var picture []byte
 		var m measured
 		b.do("taking a picture of "+name,
-			emulation.SetDeviceMetricsOverride(look.width, look.height, 1, look.width < 500),
-			emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: look.scheme}}),
+			emulation.SetDeviceMetricsOverride(l.width, l.height, 1, l.width < 500),
+			emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: l.scheme}}),
 			chromedp.Evaluate(measure, &m),
 			chromedp.ActionFunc(func(ctx context.Context) (err error) {
 				picture, err = page.CaptureScreenshot().WithFormat(page.CaptureScreenshotFormatPng).Do(ctx)
 				return err
 			}))
-		if err := os.WriteFile(filepath.Join(folder, name+"-"+look.name+".png"), picture, 0o644); err != nil {
+		m.axe = axe()
+		file := fmt.Sprintf("%s-%s-%s.png", name, l, cmp.Or(b.language, "en"))
+		if err := os.WriteFile(filepath.Join(artifacts, file), picture, 0o644); err != nil {
 			b.t.Fatal(err)
 		}
-		all[look.name] = m
+		all[l] = m
 	}
 	b.do("going back to the usual window", emulation.ClearDeviceMetricsOverride(), emulation.SetEmulatedMedia())
 	return all
@@ -109,14 +122,16 @@ func (b *tab) assertReadable(name, code string) {
 	b.do("reading the page", chromedp.Evaluate(`({
 		title: document.title, lang: document.documentElement.lang, main: document.querySelectorAll('main h1').length,
 		heading: document.querySelector('h1')?.textContent, code: document.querySelector('.code code')?.textContent ?? ''})`, &got))
-	if got.Title == "" || got.Title != got.Heading || got.Code != code || got.Lang != "en" || got.Main != 1 {
+	if got.Title == "" || got.Title != got.Heading || got.Code != code || got.Lang != shownIn(b.language) || got.Main != 1 {
 		b.t.Errorf("%s: the page is %+v, want one heading, the same title, and the code %q", name, got, code)
 	}
+	b.assertAsksNobody(name)
 	for look, m := range b.shoot(name) {
 		if m.Overflow > 0 || m.Contrast < leastContrast || m.Targets < leastTarget {
 			b.t.Errorf("%s, %s: %d pixels too wide, contrast %.1f of %q, button of %.0f pixels", name, look, m.Overflow, m.Contrast, m.Text, m.Targets)
 		}
-		b.t.Logf("%s, %s: least contrast %.1f (%.20q)", name, look, m.Contrast, m.Text)
+		b.assertAccessible(name, look.String(), m.axe)
+		b.t.Logf("%s, %s: least contrast %.1f (%.20q); axe passes %d rules", name, look, m.Contrast, m.Text, m.axe.Passed)
 	}
 }
 
