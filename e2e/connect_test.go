@@ -29,7 +29,7 @@ func TestConnectScriptEndsWithALogin(t *testing.T) {
 	t.Parallel()
 	caddyPath(t)
 	s := newConnectScript(t)
-	lines := s.lines(t)
+	lines := s.lines(t, filepath.Join("..", "examples", "connect", "README.md"))
 	if len(lines) > 6 || lines[0] != "make build" {
 		t.Fatalf("the script is %q", lines)
 	}
@@ -185,20 +185,23 @@ func newConnectScript(t *testing.T) *connectScript {
 		t.Fatal(err)
 	}
 	s.replacements = strings.NewReplacer("8080", app, "-background &&", "-background -port "+tenants+" -app app.localhost:"+app+
-		" -env "+s.file("connect.env")+" &&", "./connect.env", s.file("connect.env"), "site.env", s.file("site.env"),
+		" -env "+s.file("connect.env")+" &&", "./connect.env", s.file("connect.env"), "site.env", s.file("site.env"), "../login.png", s.file("login.png"),
 		"examples/connect/Caddyfile", s.file("Caddyfile"), "caddy.pid", s.file("caddy.pid"))
 	return s
 }
 
 func (s *connectScript) file(name string) string { return filepath.Join(s.folder, name) }
 
-func (s *connectScript) lines(t *testing.T) []string {
+// lines gives the script of a README.
+func (s *connectScript) lines(t *testing.T, readme string) []string {
 	t.Helper()
-	m := shellBlock.FindStringSubmatch(readFile(t, filepath.Join("..", "examples", "connect", "README.md")))
-	if m == nil {
-		t.Fatal("the README of examples/connect has no script")
+	for _, m := range shellBlock.FindAllStringSubmatch(readFile(t, readme), -1) {
+		if strings.Contains(m[1], "./examples/connect/tenants -background") {
+			return strings.Split(strings.TrimSpace(m[1]), "\n")
+		}
 	}
-	return strings.Split(strings.TrimSpace(m[1]), "\n")
+	t.Fatalf("%s has no script", readme)
+	return nil
 }
 
 // run gives what the lines write. It goes to a file, which the programs that stay

@@ -2,16 +2,19 @@
 # Makes sure that the programs of the end-to-end tests are there: Chromium, the
 # servers of applications, PHP, Python with PyJWT, Redis and haproxy, from Debian's
 # packages, and axe-core from npm, in the version and with the checksum of
-# package-lock.json. Nothing is fetched when all are.
+# package-lock.json. Nothing is fetched when all are. `install.sh chromium` is content
+# with Chromium.
 # These packages bring programs alone: apache2, tomcat10 and redis-server would start a
 # service, each on a port of its own. That of haproxy listens nowhere.
 set -eu
+only=${1-}
 
 # Debian adds the version to the name of php-fpm, and puts it where the PATH of
 # ordinary users does not look.
 missing() {
 	packages=
 	command -v chromium >/dev/null || packages="chromium"
+	test -z "$only" || { echo "$packages" && return; }
 	test -e /usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf || packages="$packages fonts-droid-fallback"
 	command -v npm >/dev/null || packages="$packages npm"
 	set -- /usr/sbin/php-fpm*
@@ -30,6 +33,7 @@ missing() {
 
 (. "$(dirname "$0")/debian.sh") # which ends the shell that reads it
 
+test -z "$only" || exit 0
 cd "$(dirname "$0")"
 wanted=$(sed -n 's/.*"axe-core": "\(.*\)".*/\1/p' package.json)
 grep -qs "\"version\": \"$wanted\"" node_modules/axe-core/package.json ||
