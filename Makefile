@@ -1,4 +1,4 @@
-.PHONY: check lint vuln test e2e soak bench compare fuzz golden demo build
+.PHONY: check lint vuln test e2e soak bench compare fuzz golden demo build reproducible sbom release-notes
 
 # What a commit must pass: format, vet, tests of every package.
 check:
@@ -36,7 +36,7 @@ test:
 
 # A real browser before, and application servers behind, a Caddy that xcaddy built;
 # and several of them on one Redis, whose figures are shown.
-e2e: build
+e2e: sbom
 	GOPROXY=off GOSUMDB=off go run -C e2e ./xcaddybuild testdata/cluster/xcaddy.json ../caddy-redis
 	sh e2e/install.sh
 	go test -C e2e/monitoring -count=1 ./...
@@ -85,3 +85,17 @@ build:
 	go mod download
 	go mod download -C e2e
 	GOPROXY=off GOSUMDB=off go run -C e2e ./xcaddybuild ../xcaddy.json ../caddy
+
+# Builds the last commit in two folders, and compares the binaries.
+reproducible:
+	sh e2e/reproducible.sh
+
+# The bill of materials of the built Caddy, from what Go wrote into it (CycloneDX 1.6).
+sbom: build
+	go run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0 bin \
+		-json -std -noserial -notimestamp -output caddy.cdx.json caddy
+
+# What the CHANGELOG says of a version, for its release.
+VERSION ?= Unreleased
+release-notes:
+	@go run -C e2e ./releasenotes ../CHANGELOG.md $(VERSION)

@@ -9,6 +9,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -40,18 +41,44 @@ func build(ctx context.Context, manifest, output string) error {
 	if err := json.Unmarshal(content, &builder); err != nil {
 		return fmt.Errorf("reading the manifest: %w", err)
 	}
+	if output, err = filepath.Abs(output); err != nil {
+		return fmt.Errorf("finding %s: %w", output, err)
+	}
+	folder, err := os.MkdirTemp("", "xcaddybuild")
+	if err != nil {
+		return fmt.Errorf("making a folder: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	if err := linkReplacements(&builder, filepath.Dir(manifest), folder); err != nil {
+		return err
+	}
+	if err := os.Setenv("TMPDIR", folder); err != nil { // where xcaddy makes its own folder
+		return err
+	}
+	if err := builder.Build(ctx, output); err != nil {
+		return fmt.Errorf("building Caddy: %w", err)
+	}
+	return nil
+}
+
+// linkReplacements gives each folder a name beside the one in which xcaddy builds.
+// The binary has the names of replacements in it, and is to be the same wherever the
+// checkout is.
+func linkReplacements(builder *xcaddy.Builder, from, folder string) error {
 	for i, r := range builder.Replacements {
 		if !strings.HasPrefix(string(r.New), ".") {
 			continue
 		}
-		folder, err := filepath.Abs(filepath.Join(filepath.Dir(manifest), string(r.New)))
+		path, err := filepath.Abs(filepath.Join(from, string(r.New)))
 		if err != nil {
 			return fmt.Errorf("finding %s: %w", r.New, err)
 		}
-		builder.Replacements[i].New = xcaddy.ReplacementPath(folder)
-	}
-	if err := builder.Build(ctx, output); err != nil {
-		return fmt.Errorf("building Caddy: %w", err)
+		name, _, _ := strings.Cut(string(r.Old), "@")
+		link := filepath.Join(folder, filepath.FromSlash(name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(link), 0o700), os.Symlink(path, link)); err != nil {
+			return fmt.Errorf("linking %s: %w", r.New, err)
+		}
+		builder.Replacements[i].New = xcaddy.ReplacementPath("../" + name)
 	}
 	return nil
 }
