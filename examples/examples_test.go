@@ -91,6 +91,7 @@ func load(t *testing.T, name, text string) {
 	key, own := writeKey(t)
 	config = bytes.ReplaceAll(config, []byte(keyPath), []byte(key))
 	config = bytes.ReplaceAll(config, []byte(certificatePath), []byte(own))
+	config = bytes.ReplaceAll(config, []byte(secretFile), []byte("{env.AUTH0_CLIENT_SECRET}"))
 	var c caddy.Config
 	config = bytes.ReplaceAll(config, []byte("/etc/ssl/own-ca.pem"), []byte(certificate(t)))
 	if err := caddy.StrictUnmarshalJSON(config, &c); err != nil {
@@ -104,6 +105,9 @@ func load(t *testing.T, name, text string) {
 		t.Error(err)
 	}
 }
+
+// secretFile is where containers have the secret.
+const secretFile = "{file./run/secrets/auth0_client_secret}"
 
 // keyPath and certificatePath are where the examples have the private key of the
 // application, and a certificate of it.
