@@ -172,6 +172,7 @@ func TestAdaptedJSONLoadsWithoutTheCaddyfile(t *testing.T) {
 			t.Setenv("TEST_ISSUER", "https://login.example.com:8443/acme")
 			t.Setenv("TEST_SECRET", adaptSecret)
 			t.Setenv("TEST_OLD_SECRET", "an-older-test-secret-of-32-bytes-or-more")
+			t.Setenv("TEST_PAGES", t.TempDir())
 			if err := caddy.Validate(adaptConfig(t, golden.want)); err != nil {
 				t.Error(err)
 			}

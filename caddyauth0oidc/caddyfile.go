@@ -182,6 +182,7 @@ var settings = map[string]setting{
 	"assertion":          (*Handler).parseAssertion,
 	"base_url":           list(func(h *Handler) *[]string { return &h.BaseURLs }, each(checkBaseURL)),
 	"prefix":             text(func(h *Handler) *string { return &h.Prefix }, checkPrefix),
+	"pages":              text(func(h *Handler) *string { return &h.Pages }, checkNotEmpty),
 	"logout":             (*Handler).parseLogout,
 }
 

@@ -8,49 +8,31 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/pages"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/policy"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/profile"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 )
 
-// choosing is what the page has on which the user chooses a connection.
-type choosing struct {
-	Ways  []way
-	Email *entry // the field for an address, or nil
-}
-
-// way is one of the connections.
-type way struct {
-	link
-	Last bool // it was the last one used in this browser
-}
-
-// entry is the form with the field for an e-mail address.
-type entry struct {
-	Form  link
-	Value string // what was entered before
-	Error string // why that led nowhere, or empty
-}
+// entered is what the user sent as an e-mail address, and the key of the text that says why
+// it led nowhere.
+type entered struct{ value, problem string }
 
 // askForConnection shows the connections of this directive, the last one used first.
-func (h *Handler) askForConnection(w http.ResponseWriter, r *http.Request, v *visit, status int, link loginLink, before entry) error {
+func (h *Handler) askForConnection(w http.ResponseWriter, r *http.Request, v *visit, status int, link loginLink, before entered) error {
 	noStore(w.Header())
-	h.writePage(w, r, status, choosePage(h.waysFor(r, v, link), h.entryFor(link, before)))
+	l := h.languageOf(r)
+	p := l.Page(pages.Chooser, "chooser")
+	p.Choose = &pages.Choice{Ways: h.waysFor(r, v, link), LastUsed: l.Say("chooser.last_used"), Email: h.entryFor(l, link, before)}
+	h.writePage(w, r, status, p)
 	return nil
 }
 
-func choosePage(ways []way, email *entry) page {
-	return page{
-		Title: "Choose how to sign in", Text: "There is more than one way to sign in here. Choose yours.",
-		Choose: &choosing{Ways: ways, Email: email},
-	}
-}
-
-func (h *Handler) waysFor(r *http.Request, v *visit, to loginLink) []way {
+func (h *Handler) waysFor(r *http.Request, v *visit, to loginLink) []pages.Way {
 	last, _ := session.ReadConnection(v.cookies, h.cookiesOf(h.originOf(r)).Transaction.Name, h.connections.Has)
-	var ways []way
+	var ways []pages.Way
 	for _, c := range h.Connections {
-		one := way{link{to.to(c.Name), cmp.Or(c.Label, c.Name)}, c.Name == last}
+		one := pages.Way{Link: pages.Link{Href: to.to(c.Name), Label: cmp.Or(c.Label, c.Name)}, Last: c.Name == last}
 		if one.Last {
 			ways = slices.Insert(ways, 0, one)
 		} else {
@@ -60,12 +42,15 @@ func (h *Handler) waysFor(r *http.Request, v *visit, to loginLink) []way {
 	return ways
 }
 
-func (h *Handler) entryFor(to loginLink, before entry) *entry {
+func (h *Handler) entryFor(l *pages.Language, to loginLink, before entered) *pages.Entry {
 	if len(h.realms) == 0 {
 		return nil
 	}
-	before.Form = link{to.to(""), "Continue"}
-	return &before
+	e := &pages.Entry{Form: l.Link(to.to(""), "chooser.continue"), Label: l.Say("chooser.email"), Value: before.value}
+	if before.problem != "" {
+		e.Error = l.Say(before.problem)
+	}
+	return e
 }
 
 // serveAddress leads the owner of an e-mail address to the connection of its domain.
@@ -75,19 +60,15 @@ func (h *Handler) serveAddress(w http.ResponseWriter, r *http.Request, v *visit,
 		return h.refuse(w, r, refusal{code: codeMethodNotAllowed, status: http.StatusMethodNotAllowed, allow: "GET, HEAD"})
 	}
 	if h.checkSameOrigin(r) != nil { // of a form of another site nothing is taken
-		return h.askForConnection(w, r, v, http.StatusOK, link, entry{})
+		return h.askForConnection(w, r, v, http.StatusOK, link, entered{})
 	}
 	address = strings.TrimSpace(address)
 	domain, ok := policy.AddressDomain(address)
 	if !ok {
-		return h.askForConnection(w, r, v, http.StatusBadRequest, link, entry{
-			Value: shown(address), Error: "This is not an e-mail address. Write it like name@example.com.",
-		})
+		return h.askForConnection(w, r, v, http.StatusBadRequest, link, entered{shown(address), "chooser.no_address"})
 	}
 	if link.connection = h.realms[domain]; link.connection == "" {
-		return h.askForConnection(w, r, v, http.StatusUnprocessableEntity, link, entry{
-			Value: address, Error: "There is no way to sign in for the domain of this address.",
-		})
+		return h.askForConnection(w, r, v, http.StatusUnprocessableEntity, link, entered{address, "chooser.no_way"})
 	}
 	link.hint = address
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true) // the log has the address of the redirect

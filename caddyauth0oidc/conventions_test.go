@@ -16,6 +16,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/pages"
 )
 
 // What the house rules say about the shape of the code is checked here, so that
@@ -544,12 +546,9 @@ func TestEveryRefusalCodeIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	codes := regexp.MustCompile(`(?m)^\tcode\w+ += "(\w+)"$`).FindAllStringSubmatch(string(source), -1)
-	if len(codes) != len(messages) {
-		t.Errorf("%d codes have %d messages", len(codes), len(messages))
-	}
 	for _, found := range codes {
 		code := found[1]
-		if m := messages[code]; m.title == "" || m.text == "" {
+		if english := pages.English(); !english.Has(code+".title") || !english.Has(code+".text") {
 			t.Errorf("%s has no words for the page", code)
 		}
 		if !strings.Contains(string(documented), "\n| `"+code+"` |") {

@@ -5,10 +5,9 @@ import (
 	"net/url"
 	"strings"
 	"unicode/utf8"
-)
 
-// formField is one field of a form. A form may have several of the same name.
-type formField struct{ Name, Value string }
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/pages"
+)
 
 // charsetField is the field in which browsers say the encoding of a form. They fill
 // it in themselves, whatever its value on the page.
@@ -24,8 +23,8 @@ var (
 // formFields reads a body of the type application/x-www-form-urlencoded as the URL
 // Standard does (https://url.spec.whatwg.org/#urlencoded-parsing), and refuses what a
 // browser would not send again in the same way from hidden inputs of a page.
-func formFields(body string) ([]formField, error) {
-	var fields []formField
+func formFields(body string) ([]pages.Field, error) {
+	var fields []pages.Field
 	for piece := range strings.SplitSeq(body, "&") {
 		if piece == "" {
 			continue
@@ -40,8 +39,8 @@ func formFields(body string) ([]formField, error) {
 	return fields, nil
 }
 
-func decodeField(name, value string) (formField, error) {
-	var f formField
+func decodeField(name, value string) (pages.Field, error) {
+	var f pages.Field
 	var err error
 	if f.Name, err = url.QueryUnescape(name); err != nil {
 		return f, errFormEscape

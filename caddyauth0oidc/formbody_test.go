@@ -11,24 +11,25 @@ import (
 
 	"golang.org/x/net/html"
 
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/pages"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 )
 
 func TestFormFieldsKeepOrderAndDuplicates(t *testing.T) {
 	t.Parallel()
-	for body, want := range map[string][]formField{
+	for body, want := range map[string][]pages.Field{
 		"":                          nil,
 		"&&":                        nil,
-		"a=1&b=2&a=3":               {{"a", "1"}, {"b", "2"}, {"a", "3"}},
-		"a&b=":                      {{"a", ""}, {"b", ""}},
-		"a=b=c":                     {{"a", "b=c"}},
-		"a=1;b=2":                   {{"a", "1;b=2"}},
-		"a+b=%20+%2B":               {{"a b", "  +"}},
-		"t=one%0D%0Atwo":            {{"t", "one\r\ntwo"}},
-		"__proto__=x&constructor=y": {{"__proto__", "x"}, {"constructor", "y"}},
-		"%22%3E%3Cscript%3E=%27":    {{`"><script>`, "'"}},
-		"_charset_=UTF-8&x=%C3%A4":  {{"_charset_", "UTF-8"}, {"x", "ä"}},
-		"ä=ü":                       {{"ä", "ü"}},
+		"a=1&b=2&a=3":               {{Name: "a", Value: "1"}, {Name: "b", Value: "2"}, {Name: "a", Value: "3"}},
+		"a&b=":                      {{Name: "a", Value: ""}, {Name: "b", Value: ""}},
+		"a=b=c":                     {{Name: "a", Value: "b=c"}},
+		"a=1;b=2":                   {{Name: "a", Value: "1;b=2"}},
+		"a+b=%20+%2B":               {{Name: "a b", Value: "  +"}},
+		"t=one%0D%0Atwo":            {{Name: "t", Value: "one\r\ntwo"}},
+		"__proto__=x&constructor=y": {{Name: "__proto__", Value: "x"}, {Name: "constructor", Value: "y"}},
+		"%22%3E%3Cscript%3E=%27":    {{Name: `"><script>`, Value: "'"}},
+		"_charset_=UTF-8&x=%C3%A4":  {{Name: "_charset_", Value: "UTF-8"}, {Name: "x", Value: "ä"}},
+		"ä=ü":                       {{Name: "ä", Value: "ü"}},
 	} {
 		if got, err := formFields(body); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%q: %q, %v; want %q", body, got, err, want)
@@ -159,15 +160,13 @@ func TestFormGoesToTheAddressItCameFor(t *testing.T) {
 	}
 }
 
-func renderForm(t *testing.T, form *session.Form, fields []formField) []byte {
+func renderForm(t *testing.T, form *session.Form, fields []pages.Field) []byte {
 	t.Helper()
-	p := formPage(form, fields)
-	p.Style = pageStyle
-	var b bytes.Buffer
-	if err := pageTemplate.Execute(&b, p); err != nil {
+	rendered, err := pages.Builtin().Render(formPage(pages.English(), form, fields))
+	if err != nil {
 		t.Fatal(err)
 	}
-	return b.Bytes()
+	return rendered.Body.Bytes()
 }
 
 // sameForm compares what applications read from two bodies.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/pages"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
 )
 
@@ -94,7 +95,7 @@ func (h *Handler) logoutStrategy() string {
 
 // formOrigins are where the redirects that answer a page's form may lead: to the issuer
 // or, from a logout, to the endpoint that it publishes on another host.
-func (h *Handler) formOrigins(r *http.Request, p page) string {
+func (h *Handler) formOrigins(r *http.Request, p *pages.Page) string {
 	if p.Post == nil || p.Resend != nil {
 		return h.shared.origin
 	}

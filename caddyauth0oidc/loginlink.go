@@ -32,7 +32,7 @@ func (h *Handler) serveLogin(w http.ResponseWriter, r *http.Request, v *visit) e
 	case refused != nil:
 		return h.refuse(w, r, *refused)
 	case link.connection == "":
-		return link.owner.askForConnection(w, r, v, http.StatusOK, link, entry{})
+		return link.owner.askForConnection(w, r, v, http.StatusOK, link, entered{})
 	}
 	return link.owner.follow(w, r, v, link)
 }

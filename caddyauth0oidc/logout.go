@@ -36,7 +36,7 @@ func (h *Handler) serveLogout(w http.ResponseWriter, r *http.Request, v *visit) 
 	}
 	if !isOwnNavigation(r) {
 		noStore(w.Header())
-		h.writePage(w, r, http.StatusOK, confirmLogoutPage(h.Prefix+"/logout"))
+		h.writePage(w, r, http.StatusOK, confirmLogoutPage(h.languageOf(r), h.Prefix+"/logout"))
 		return nil
 	}
 	return h.signOut(w, r, v, http.StatusFound)

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/management"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/pages"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/policy"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
@@ -237,6 +238,12 @@ type Handler struct {
 	// Prefix is the path below which the module's own routes are. Default: `/auth`.
 	Prefix string `json:"prefix,omitempty"`
 
+	// Pages is a directory with templates, a style and language files of your own for
+	// the module's pages (docs/pages.md); a path that is not absolute is below the
+	// directory that Caddy runs in. They are read when the configuration is loaded.
+	// Placeholders are resolved then. Default: the built-in pages.
+	Pages string `json:"pages,omitempty"`
+
 	// Logout says how the tenant's session is ended.
 	Logout *Logout `json:"logout,omitempty"`
 
@@ -275,6 +282,7 @@ type Handler struct {
 	announcer     *announcer // of events
 	now           func() time.Time
 	random        io.Reader
+	pages         *pages.Set
 	logger        *zap.Logger
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"html/template"
 	"io"
 	"mime"
 	"net/http"
@@ -16,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/dustin/go-humanize"
 
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/pages"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 )
 
@@ -86,7 +86,7 @@ func (h *Handler) challengeForm(w http.ResponseWriter, r *http.Request, v *visit
 	}
 	if !own {
 		noStore(w.Header())
-		h.writePage(w, r, http.StatusOK, confirmFormPage(form, fields))
+		h.writePage(w, r, http.StatusOK, confirmFormPage(h.languageOf(r), form, fields))
 		return nil
 	}
 	connection := h.soleConnection(r)
@@ -119,7 +119,7 @@ var (
 // readForm reads the form of a request, but only if it can be kept by all that its
 // header says: a client that waits with the body (RFC 9110 section 10.1.1) is not made
 // to send one in vain.
-func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (*session.Form, []formField, error) {
+func (h *Handler) readForm(w http.ResponseWriter, r *http.Request) (*session.Form, []pages.Field, error) {
 	address := addressAsCame(r)
 	target := h.localReturnTo(r, address)
 	switch {
@@ -306,58 +306,38 @@ func (h *Handler) lead(w http.ResponseWriter, r *http.Request, v *visit, to dest
 		return h.refuse(w, r, refusal{code: codeInternal, status: http.StatusInternalServerError, cause: err, again: to.returnTo})
 	}
 	noStore(w.Header())
-	h.writePage(w, r, http.StatusOK, formPage(to.form, fields))
+	h.writePage(w, r, http.StatusOK, formPage(h.languageOf(r), to.form, fields))
 	return nil
-}
-
-// resend is what a page has in its form.
-type resend struct {
-	Fields []formField
-	Script template.JS // sends the form; none where the user is to be asked
 }
 
 // formPage sends a form again: by itself if a page of this site sent it, and else only
 // when the user wants it. It shows neither names nor values of fields.
-func formPage(form *session.Form, fields []formField) page {
-	p, path := pageWith(form, fields)
+func formPage(l *pages.Language, form *session.Form, fields []pages.Field) *pages.Page {
 	if form.Own {
-		p.Title = "Your form is being sent"
-		p.Text = "You are signed in again, and your form goes on to " + path + ". If nothing happens, press the button."
-		p.Resend.Script = resendScript
+		p := pageWith(l, "send_form", form, fields)
+		p.Resend = pages.NewResend(fields, true)
 		return p
 	}
-	p.ask("You were signed in while a form was on its way to " + path + ", with " + countFields(fields) +
-		". Another site may have sent it, or it may have been sent before. Send it only if you know what it does.")
-	return p
+	return askingPage(l, "ask_form_after", form, fields)
 }
 
 // confirmFormPage asks whether a form that another site may have sent is wanted. What
 // it sends is a form of this very site, which comes with all the browser's cookies.
-func confirmFormPage(form *session.Form, fields []formField) page {
-	p, path := pageWith(form, fields)
-	p.ask("A form is on its way to " + path + ", with " + countFields(fields) +
-		". Another site may have sent it. Send it only if you know what it does. You may have to sign in first.")
+func confirmFormPage(l *pages.Language, form *session.Form, fields []pages.Field) *pages.Page {
+	return askingPage(l, "ask_form", form, fields)
+}
+
+func askingPage(l *pages.Language, key string, form *session.Form, fields []pages.Field) *pages.Page {
+	p := pageWith(l, key, form, fields)
+	p.AddLink("/", "link.do_not_send")
 	return p
 }
 
-// pageWith gives a page with the form in it, and the path that it goes to.
-func pageWith(form *session.Form, fields []formField) (p page, path string) {
-	path, _, _ = strings.Cut(form.Target, "?")
-	return page{Post: &link{form.Target, "Send the form"}, Resend: &resend{Fields: fields}}, path
+// pageWith gives a page with the form in it, which is sent when the user presses the button.
+func pageWith(l *pages.Language, key string, form *session.Form, fields []pages.Field) *pages.Page {
+	path, _, _ := strings.Cut(form.Target, "?")
+	p := l.Page(pages.Form, key, "{path}", path, "{fields}", l.Count("fields", len(fields)))
+	p.SetPost(form.Target, "link.send_form")
+	p.Resend = pages.NewResend(fields, false)
+	return p
 }
-
-func (p *page) ask(text string) {
-	p.Title, p.Text, p.Links = "Send this form?", text, []link{{"/", "Do not send it"}}
-}
-
-func countFields(fields []formField) string {
-	if len(fields) == 1 {
-		return "one field"
-	}
-	return fmt.Sprintf("%d fields", len(fields))
-}
-
-// resendScript does without names that a field of the form could take.
-const resendScript template.JS = "HTMLFormElement.prototype.submit.call(document.forms[0])"
-
-var resendScriptHash = contentHash(string(resendScript))

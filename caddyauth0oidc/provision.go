@@ -203,7 +203,7 @@ func (h *Handler) resolve() error {
 	}
 	errs := []error{
 		replace("domain", &h.Domain), replace("issuer", &h.Issuer), replace("client_id", &h.ClientID),
-		replace("client_secret", &h.ClientSecret), replace("audience", &h.Audience),
+		replace("client_secret", &h.ClientSecret), replace("audience", &h.Audience), replace("pages", &h.Pages),
 		replace("next_client_secret", &h.NextClientSecret), h.ClientAssertion.resolve(replace), h.ClientCertificate.resolve(replace),
 		h.Management.resolve(replace),
 	}
@@ -327,7 +327,7 @@ func (h *Handler) prepareAlone(by passage) (err error) {
 	if h.application, err = h.newApplication(h.issuer(), by); err != nil {
 		return err
 	}
-	if err := errors.Join(h.prepareJudging(), h.prepareOrigins()); err != nil {
+	if err := errors.Join(h.prepareJudging(), h.prepareOrigins(), h.loadPages()); err != nil {
 		return err
 	}
 	if h.plan, err = h.Headers.newPlan(h.Assertion, h.childHeader()); err != nil {

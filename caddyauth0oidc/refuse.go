@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/pages"
 )
 
 // The codes say why a request was refused. They are stable: error routes find
@@ -125,7 +127,7 @@ func (f refusal) challenges() (lines []string) {
 // writeRefusal gives no error to Caddy, which would log the request's address.
 func (h *Handler) writeRefusal(w http.ResponseWriter, r *http.Request, f refusal) {
 	if wantsPage(r) {
-		h.writePage(w, r, f.status, refusalPage(f))
+		h.writePage(w, r, f.status, refusalPage(h.languageOf(r), f))
 		return
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
@@ -136,7 +138,7 @@ func (h *Handler) writeRefusal(w http.ResponseWriter, r *http.Request, f refusal
 	}
 	_ = json.NewEncoder(w).Encode(problem{ // fails when the client is gone
 		Type: "about:blank", Title: http.StatusText(f.status), Status: f.status,
-		Detail: f.message().text, Code: f.code, LoginURL: f.loginURL,
+		Detail: pages.English().Say(f.textKey() + ".text"), Code: f.code, LoginURL: f.loginURL,
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/pages"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 )
 
@@ -264,7 +265,7 @@ func TestASVS_02_PageThatSendsAFormAllowsNothingElse(t *testing.T) {
 	w := newWorld(t, withSettings(formSettings))
 	b := w.browser()
 	page := w.step(b, w.heldForm(b, "/save?x=%22%3E", "%22%3E%3Cscript%3E=%3C/form%3E"))
-	script := "<script>" + string(resendScript) + "</script>"
+	script := "<script>" + pages.ResendScript + "</script>"
 	if strings.Count(page.Body, "<script") != 1 || !strings.Contains(page.Body, script) || strings.Contains(page.Body, "<noscript") {
 		t.Errorf("the page's scripts: %s", page.Body)
 	}
@@ -272,7 +273,7 @@ func TestASVS_02_PageThatSendsAFormAllowsNothingElse(t *testing.T) {
 		t.Errorf("the page's forms: %+v", page.Forms)
 	}
 	policy := page.Header.Get("Content-Security-Policy")
-	for _, part := range []string{"default-src 'none'; ", "script-src " + contentHash(string(resendScript)) + "; ", "base-uri 'none'", "frame-ancestors 'none'"} {
+	for _, part := range []string{"default-src 'none'; ", "script-src " + pages.ResendHash + "; ", "base-uri 'none'", "frame-ancestors 'none'"} {
 		if !strings.Contains(policy, part) {
 			t.Errorf("the policy %q lacks %q", policy, part)
 		}

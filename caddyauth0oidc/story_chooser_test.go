@@ -136,7 +136,7 @@ func TestPageOfTheChoiceIsAsStrictAsTheOthers(t *testing.T) {
 	if !strings.HasPrefix(policy, "default-src 'none'; style-src 'sha256-") || strings.Contains(policy, "script-src") || strings.Contains(page.Body, "<script") {
 		t.Errorf("policy %q", policy)
 	}
-	for _, part := range []string{`<html lang="en">`, `<label for="email">`, `type="email" id="email" name="email" autocomplete="email"`, `role="list"`} {
+	for _, part := range []string{`<html lang="en" dir="ltr">`, `<label for="email">`, `type="email" id="email" name="email" autocomplete="email"`, `role="list"`} {
 		if strings.Count(page.Body, part) != 1 {
 			t.Errorf("the page has %d of %s", strings.Count(page.Body, part), part)
 		}

@@ -88,9 +88,14 @@ func load(t *testing.T, name, text string) {
 	if !strings.Contains(string(config), `"handler":"auth0_oidc"`) {
 		t.Error("the directive auth0_oidc is not used")
 	}
-	key, own := writeKey(t)
+	key, certified := writeKey(t)
 	config = bytes.ReplaceAll(config, []byte(keyPath), []byte(key))
-	config = bytes.ReplaceAll(config, []byte(certificatePath), []byte(own))
+	config = bytes.ReplaceAll(config, []byte(certificatePath), []byte(certified))
+	own, err := filepath.Abs(filepath.Join("pages", "templates"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config = bytes.ReplaceAll(config, []byte("/etc/caddy/pages"), []byte(own))
 	config = bytes.ReplaceAll(config, []byte(secretFile), []byte("{env.AUTH0_CLIENT_SECRET}"))
 	var c caddy.Config
 	config = bytes.ReplaceAll(config, []byte("/etc/ssl/own-ca.pem"), []byte(certificate(t)))
