@@ -16,7 +16,7 @@ var builtinTags = []language.Tag{language.English, language.German, language.Spa
 var (
 	builtinLanguages = loadLanguages()
 	builtinEnglish   = builtinLanguages.all[0]
-	builtinStyle     = template.CSS(builtinFile("page.css")) //nolint:gosec // our own file
+	builtinStyle     = template.CSS(builtinFile("page.css")) // #nosec G203 -- our own file
 	builtinTemplate  = template.Must(template.New(pageFile).Parse(builtinFile(pageFile)))
 	builtin          = builtinSet()
 )
