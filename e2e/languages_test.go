@@ -11,10 +11,10 @@ import (
 // pageLanguages are those that visitors ask for, and in which the pages are shown then.
 var pageLanguages = []struct{ accept, asked, shown string }{
 	{"en-GB,en;q=0.9", "en", "en"},
-	{"de-AT,de;q=0.9,en;q=0.5", "de", "en"},
-	{"es-MX,es;q=0.9", "es", "en"},
-	{"fr", "fr", "en"},
-	{"ja,en;q=0.8", "ja", "en"},
+	{"de-AT,de;q=0.9,en;q=0.5", "de", "de"},
+	{"es-MX,es;q=0.9", "es", "es"},
+	{"fr", "fr", "fr"},
+	{"ja,en;q=0.8", "ja", "ja"},
 }
 
 // shownIn gives the language of pages for a visitor who asks for one.
