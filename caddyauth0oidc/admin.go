@@ -147,6 +147,7 @@ func (adminAPI) revoke(w http.ResponseWriter, r *http.Request) error {
 
 // carryOut tells how many ledgers took the order, and how many of these could not store it.
 func (o revokeOrder) carryOut(ctx context.Context) (took, failed int) {
+	var tell []func() // when all is done: a subscriber may take long
 	for _, l := range allLedgers() {
 		if !o.isFor(l) {
 			continue
@@ -156,12 +157,19 @@ func (o revokeOrder) carryOut(ctx context.Context) (took, failed int) {
 		if err != nil {
 			failed++
 		}
-		if told := l.newest(); told != nil {
-			told.tellRevoked(causeAdmin, party{user: o.Sub, sid: o.SID}, "sessions were ended by the operator",
-				zap.Bool("names_session", o.SID != ""), zap.Bool("names_user", o.Sub != ""), zap.Error(err))
-		}
+		tell = append(tell, func() { o.tell(l, err) })
+	}
+	for _, one := range tell {
+		one()
 	}
 	return took, failed
+}
+
+func (o revokeOrder) tell(l *ledger, err error) {
+	if by := l.newest(); by != nil {
+		by.tellRevoked(causeAdmin, party{user: o.Sub, sid: o.SID}, "sessions were ended by the operator",
+			zap.Bool("names_session", o.SID != ""), zap.Bool("names_user", o.Sub != ""), zap.Error(err))
+	}
 }
 
 func badOrder(err error) error {

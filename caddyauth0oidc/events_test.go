@@ -154,6 +154,7 @@ func TestEventsOfSessionsWithoutABrowser(t *testing.T) {
 	user := w.pair.MasterUserID(w.pair.User)
 	w.due()
 	w.send(b, "GET", "/x", nil)
+	w.handler().leading.wait()
 	a.want(t, "a refresh", "auth0_oidc.refreshed "+user+" acme-child   ")
 	order := revokeOrder{Sub: user, Issuer: w.pair.Master.Issuer(), ClientID: w.pair.App.ClientID}
 	if took, failed := order.carryOut(t.Context()); took != 1 || failed != 0 {

@@ -51,14 +51,14 @@ func (h *Handler) endNamed(w http.ResponseWriter, r *http.Request, v *visit, sid
 	if len(named) == 0 {
 		return
 	}
-	h.tellLogout(r, logoutFrontchannel, named)
-	ends := h.beginEnds(ctx, v)
+	ended, ends := h.whoAreIn(named), h.beginEnds(ctx, v)
 	for i := range named {
 		one := &named[i]
 		session.ClearSession(w.Header(), one.keeper.cookiesOf(one.keeper.originOf(r)).Session, v.cookies)
 		ends.endHeld(one)
 	}
 	ends.wait()
+	h.tellLogout(r, logoutFrontchannel, ended)
 }
 
 // warn tells of a frame that browsers send no session to.

@@ -71,8 +71,7 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, v *visit, stat
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logoutPatience)
 	defer cancel()
 	d := h.depart(ctx, r, v)
-	h.tellLogout(r, logoutUser, d.held)
-	ends := h.beginEnds(ctx, v)
+	ended, ends := h.whoAreIn(d.held), h.beginEnds(ctx, v)
 	for i := range d.held {
 		ends.endHeld(&d.held[i])
 	}
@@ -87,6 +86,7 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, v *visit, stat
 	}
 	revoked()
 	ends.wait()
+	h.tellLogout(r, logoutUser, ended)
 	redirect(w, location, status)
 	return nil
 }

@@ -53,13 +53,18 @@ type decision struct {
 	message string
 	fields  []zap.Field
 	event   event // without a name there is none
+	beside  bool  // it is part of a refresh, which holds what others wait for, and no subscriber
 }
 
 func (h *Handler) observe(d decision) {
 	if entry := h.logger.Check(d.level, d.message); entry != nil {
 		entry.Write(d.fields...)
 	}
-	if d.event.name != "" {
+	switch {
+	case d.event.name == "":
+	case d.beside:
+		h.leading.start(func() { h.announce(d.event) })
+	default:
 		h.announce(d.event)
 	}
 }
@@ -126,14 +131,18 @@ func (f refusal) level() zapcore.Level {
 	return zap.InfoLevel
 }
 
-// tellLogout tells of the sessions that their browser has ended.
-func (h *Handler) tellLogout(r *http.Request, kind string, held []heldSession) {
-	var ended []party
+// whoAreIn gives whose sessions are alive, and so are going to end.
+func (h *Handler) whoAreIn(held []heldSession) (all []party) {
 	for i := range held {
 		if one := &held[i]; one.session.Alive(h.now(), one.keeper.limits) && !one.keeper.revoked(&one.session) {
-			ended = append(ended, partyOf(&one.session))
+			all = append(all, partyOf(&one.session))
 		}
 	}
+	return all
+}
+
+// tellLogout tells of the sessions that their browser has ended.
+func (h *Handler) tellLogout(r *http.Request, kind string, ended []party) {
 	h.observe(decision{
 		level: zap.InfoLevel, message: "signed out", fields: []zap.Field{zap.String("kind", kind), zap.Int("sessions", len(ended))},
 	})
@@ -181,7 +190,7 @@ func (h *Handler) tellLogoutToken(about party, ofChild bool) {
 // tellRevoked tells of sessions that were ended from elsewhere; the ledger counts them.
 func (h *Handler) tellRevoked(why cause, about party, message string, fields ...zap.Field) {
 	h.observe(decision{
-		level: zap.InfoLevel, message: message, fields: fields,
+		level: zap.InfoLevel, message: message, fields: fields, beside: why == causeRefresh,
 		event: event{name: eventRevoked, about: about, more: map[string]any{"cause": causeNames[why]}},
 	})
 }
@@ -190,7 +199,7 @@ func (h *Handler) tellRevoked(why cause, about party, message string, fields ...
 // level.
 func (h *Handler) tellRefresh(outcome string, about party, level zapcore.Level, message string, fields ...zap.Field) {
 	h.tally.refreshes.count(outcome)
-	d := decision{level: level, message: message, fields: fields}
+	d := decision{level: level, message: message, fields: fields, beside: true}
 	if outcome == refreshDone {
 		d.event = event{name: eventRefreshed, about: about}
 	}
