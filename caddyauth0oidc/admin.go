@@ -166,7 +166,7 @@ func (o revokeOrder) carryOut(ctx context.Context) (took, failed int) {
 }
 
 func (o revokeOrder) tell(l *ledger, err error) {
-	if by := l.newest(); by != nil {
+	if by := l.serving(); by != nil {
 		by.tellRevoked(causeAdmin, party{user: o.Sub, sid: o.SID}, "sessions were ended by the operator",
 			zap.Bool("names_session", o.SID != ""), zap.Bool("names_user", o.Sub != ""), zap.Error(err))
 	}

@@ -259,14 +259,17 @@ func (l *ledger) until(ofUser bool) time.Time {
 	return l.now().Add(longest + revocationMargin)
 }
 
-// newest gives the member of the newest configuration, or nil.
-func (l *ledger) newest() *Handler {
+// serving gives the oldest member whose configuration has not ended, or nil without
+// members. During a reload nobody has subscribed to the events of the newest one yet.
+func (l *ledger) serving() (found *Handler) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.members) == 0 {
-		return nil
+	for _, found = range l.members {
+		if found.announcer.ctx.Err() == nil {
+			break
+		}
 	}
-	return l.members[len(l.members)-1]
+	return found
 }
 
 // users is how many handlers have the ledger.

@@ -101,3 +101,19 @@ func TestOrdersAreCarriedOutBeforeSubscribersAreTold(t *testing.T) {
 		t.Errorf("%q", told)
 	}
 }
+
+// During a reload subscribers of the configuration that serves are told of an order.
+func TestOrdersDuringAReloadAreEvents(t *testing.T) {
+	t.Parallel()
+	global, a := audited(t, "")
+	w := newWorld(t, withGlobal(global))
+	w.beginEvents()
+	w.load(worldSetup{base: w.base, global: global, settings: "prompt login"}) // whose events have not begun
+	order := revokeOrder{Sub: "oidc|acme-child|x", Issuer: w.pair.Master.Issuer(), ClientID: w.pair.App.ClientID}
+	if took, failed := order.carryOut(t.Context()); took != 1 || failed != 0 {
+		t.Errorf("%d took the order, %d failed", took, failed)
+	}
+	if told := a.told(); len(told) != 1 {
+		t.Errorf("%q", told)
+	}
+}
