@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -142,6 +143,23 @@ func TestEventsTellAnAuditWho(t *testing.T) {
 	})
 	w.signIn(w.browser(), "/home", w.pair.User)
 	a.want(t, "another connection", "auth0_oidc.login_failed oidc|elsewhere|x other app.example.test "+ip+" "+codeConnectionMismatch)
+}
+
+// Somebody who is kept out for hours is told of for hours, and not at every request.
+func TestEventsOfDenialsGoOn(t *testing.T) {
+	t.Parallel()
+	global, a := audited(t, "")
+	w := newWorld(t, withGlobal(global), withSettings("deny nickname"))
+	w.signIn(w.browser(), "/home", w.pair.User)
+	b := w.browser()
+	w.signIn(b, "/home", w.pair.User)
+	w.beginEvents()
+	for _, pause := range []time.Duration{time.Minute, 20 * time.Second, time.Minute, time.Hour, 2 * time.Hour} {
+		w.clock.advance(w.clock.Now().Truncate(time.Minute).Add(pause).Sub(w.clock.Now()))
+		w.send(b, "GET", "/x", nil)
+		w.send(b, "GET", "/y", nil)
+	}
+	a.want(t, "four minutes", eventDenied+" ", eventDenied+" ", eventDenied+" ", eventDenied+" ")
 }
 
 // Sessions that were ended from elsewhere, and refreshed ones, are events with the same

@@ -108,13 +108,14 @@ func (h *Handler) tellRefusal(r *http.Request, f refusal) {
 	h.observe(d)
 }
 
-// denialPause is how long a user who is kept out is not told of again as an event: a
-// page asks for all that is on it.
+// denialPause is how often a user who is kept out is told of as an event: a page asks for
+// all that is on it.
 const denialPause = time.Minute
 
 func (h *Handler) isNewDenial(user string) bool {
-	sum := sha256.Sum256([]byte(h.key + user))
-	return h.shared.denials.add(string(sum[:16]), h.now(), denialPause)
+	now := h.now() // what is remembered may stay so for much longer, and so is of one minute
+	sum := sha256.Sum256([]byte(h.key + now.Truncate(denialPause).UTC().String() + user))
+	return h.shared.denials.add(string(sum[:16]), now, denialPause)
 }
 
 func (f refusal) level() zapcore.Level {
