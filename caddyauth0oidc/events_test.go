@@ -162,6 +162,48 @@ func TestEventsOfDenialsGoOn(t *testing.T) {
 	a.want(t, "four minutes", eventDenied+" ", eventDenied+" ", eventDenied+" ", eventDenied+" ")
 }
 
+// DOS-15: strangers cannot have any number of events, and the metrics have what those leave out.
+func TestDOS_15_EventsOfStrangersAreBounded(t *testing.T) {
+	t.Parallel()
+	global, a := audited(t, "")
+	w := newWorld(t, withGlobal(global))
+	w.beginEvents()
+	fail := func(times int) {
+		for range times {
+			b := w.browser()
+			response, _ := w.send(b, "GET", "/x", map[string]string{"Accept": "text/html"})
+			u, _ := url.Parse(response.Header.Get("Location"))
+			w.send(b, "GET", "/auth/callback?error=access_denied&state="+url.QueryEscape(u.Query().Get("state")), nil)
+		}
+	}
+	fail(maxFailures + 5)
+	if n, counted := len(a.told()), w.metrics()["login_failures_total login_denied"]; n != maxFailures || counted != maxFailures+5 {
+		t.Errorf("%d events, %v are counted", n, counted)
+	}
+	w.clock.advance(time.Minute)
+	fail(1)
+	a.want(t, "a minute later", eventLoginFailed+" ")
+}
+
+// DOS-15: who signs out without a session fills no log at the usual level.
+func TestDOS_15_SigningOutOfNothingIsNoLineOfInterest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.send(w.browser(), "POST", "/auth/logout", map[string]string{"Sec-Fetch-Site": "same-origin"})
+	seen := false
+	for line := range strings.Lines(w.logs()) {
+		if strings.Contains(line, `"signed out"`) {
+			seen = true
+			if !strings.Contains(line, `"level":"debug"`) {
+				t.Errorf("%s", line)
+			}
+		}
+	}
+	if !seen {
+		t.Error("there is no line")
+	}
+}
+
 // Sessions that were ended from elsewhere, and refreshed ones, are events with the same
 // members.
 func TestEventsOfSessionsWithoutABrowser(t *testing.T) {

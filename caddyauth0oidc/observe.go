@@ -100,13 +100,17 @@ func (h *Handler) tellRefusal(r *http.Request, f refusal) {
 		h.tally.loginFailures.count(f.code)
 	}
 	switch {
-	case f.login == loginAtEnd:
+	case f.login == loginAtEnd && (f.about.user != "" || h.shared.failures.take(h.now(), time.Minute, maxFailures)):
 		d.event = event{name: eventLoginFailed, request: r, about: f.about, more: map[string]any{"code": f.code}}
-	case f.about.user != "" && h.isNewDenial(f.about.user):
+	case f.login != loginAtEnd && f.about.user != "" && h.isNewDenial(f.about.user):
 		d.event = event{name: eventDenied, request: r, about: f.about, more: map[string]any{"code": f.code}}
 	}
 	h.observe(d)
 }
+
+// maxFailures are the events in a minute, for a tenant and client, of failed logins of which
+// nobody is known: anybody can bring a login to an end that the tenant has never seen.
+const maxFailures = 60
 
 // denialPause is how often a user who is kept out is told of as an event: a page asks for
 // all that is on it.
@@ -142,10 +146,15 @@ func (h *Handler) whoAreIn(held []heldSession) (all []party) {
 	return all
 }
 
-// tellLogout tells of the sessions that their browser has ended.
+// tellLogout tells of the sessions that their browser has ended. Anybody can sign out of
+// none, any number of times.
 func (h *Handler) tellLogout(r *http.Request, kind string, ended []party) {
+	level := zap.InfoLevel
+	if len(ended) == 0 {
+		level = zap.DebugLevel
+	}
 	h.observe(decision{
-		level: zap.InfoLevel, message: "signed out", fields: []zap.Field{zap.String("kind", kind), zap.Int("sessions", len(ended))},
+		level: level, message: "signed out", fields: []zap.Field{zap.String("kind", kind), zap.Int("sessions", len(ended))},
 	})
 	for _, about := range ended {
 		h.tally.logouts.count(kind)

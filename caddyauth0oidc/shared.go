@@ -27,6 +27,8 @@ type shared struct {
 	key     string
 	now     func() time.Time
 
+	failures allowance // of events of failed logins
+
 	memory     *tenantMemory
 	renewals   renewals
 	crossings  crossings
@@ -179,4 +181,22 @@ func (m *remembered) knows(id string) bool {
 	_, inCurrent := m.current[id]
 	_, inPrevious := m.previous[id]
 	return inCurrent || inPrevious
+}
+
+// allowance is what may be done so many times in a while.
+type allowance struct {
+	mu    sync.Mutex
+	began time.Time // of the while
+	taken int
+}
+
+// take tells whether it may be done once more.
+func (a *allowance) take(now time.Time, while time.Duration, limit int) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if now.Sub(a.began) >= while {
+		a.began, a.taken = now, 0
+	}
+	a.taken++
+	return a.taken <= limit
 }
