@@ -79,6 +79,7 @@ func (h *Handler) tellLoginBegun() {
 
 // tellLogin tells of a session that was begun.
 func (h *Handler) tellLogin(r *http.Request, s *session.Session, took time.Duration) {
+	took = max(took, 0) // the clock of the instance that began it may be ahead
 	h.tally.logins.Inc()
 	h.tally.loginDuration.Observe(took.Seconds())
 	h.observe(decision{

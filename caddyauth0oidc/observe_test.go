@@ -19,6 +19,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/auth0sim"
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
 )
 
 // gathered gives what a registry shows that knows the metrics of this module.
@@ -189,6 +190,22 @@ func TestDOS_15_LabelsAreBounded(t *testing.T) {
 	for name, value := range w.metrics() {
 		if strings.HasSuffix(name, " "+otherOutcome) && value != 0 {
 			t.Errorf("%s is %v", name, value)
+		}
+	}
+}
+
+// A login that began on an instance whose clock is ahead takes no negative time: the sum of
+// a histogram never falls.
+func TestLoginsTakeNoNegativeTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r, _ := http.NewRequest("GET", w.base+"/home", nil)
+	w.handler().tellLogin(r, new(session.Session), -time.Second)
+	for _, family := range gathered(t) {
+		for _, one := range family.GetMetric() {
+			if sum := one.GetHistogram().GetSampleSum(); sum < 0 {
+				t.Errorf("the sum of %s is %v", family.GetName(), sum)
+			}
 		}
 	}
 }
