@@ -60,7 +60,7 @@ type deployment struct {
 			Spec     struct {
 				Containers []struct {
 					Env          []variable `yaml:"env"`
-					Args         []string   `yaml:"args"`
+					Command      []string   `yaml:"command"` // takes the place of an entrypoint, as args do not
 					Ports        []port     `yaml:"ports"`
 					Startup      probe      `yaml:"startupProbe"`
 					Readiness    probe      `yaml:"readinessProbe"`
@@ -154,8 +154,8 @@ func TestKubernetesRunsTheCaddyfileOfTheExample(t *testing.T) {
 	for _, volume := range pod.Volumes {
 		for _, mount := range pod.Containers[0].VolumeMounts {
 			if volume.ConfigMap.Name == k.ConfigMaps[0].Name && mount.Name == volume.Name {
-				if !slices.Contains(pod.Containers[0].Args, mount.MountPath+"/Caddyfile") {
-					t.Errorf("the arguments are %q", pod.Containers[0].Args)
+				if command := pod.Containers[0].Command; !slices.Equal(command, []string{"caddy", "run", "--config", mount.MountPath + "/Caddyfile"}) {
+					t.Errorf("the command is %q", command)
 				}
 				return
 			}
