@@ -534,7 +534,7 @@ func TestNothingIsLeftToDo(t *testing.T) {
 	})
 }
 
-// Every code of a refusal has its words on the page and its row in docs/errors.md.
+// Every code of a refusal has its words on the page and its row in docs/errors.md, which has no others.
 func TestEveryRefusalCodeIsDocumented(t *testing.T) {
 	t.Parallel()
 	documented, err := os.ReadFile("../docs/errors.md")
@@ -554,6 +554,9 @@ func TestEveryRefusalCodeIsDocumented(t *testing.T) {
 		if !strings.Contains(string(documented), "\n| `"+code+"` |") {
 			t.Errorf("%s has no row in docs/errors.md", code)
 		}
+	}
+	if rows := strings.Count(string(documented), "\n| `"); rows != len(codes) {
+		t.Errorf("docs/errors.md has %d rows for %d codes", rows, len(codes))
 	}
 }
 

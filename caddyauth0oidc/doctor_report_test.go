@@ -257,8 +257,8 @@ func TestDoctorKnowsHowSitesAreReached(t *testing.T) {
 	}
 }
 
-// Every code of a finding has its row in docs/doctor.md, with the severities that it can
-// have, and no other has one.
+// Every code of a finding has its row in docs/doctor.md, and no other has one. That the
+// severities of a row are those of the code is for readers to see.
 func TestEveryCodeOfTheDoctorIsDocumented(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../docs/doctor.md")
