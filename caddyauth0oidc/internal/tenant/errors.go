@@ -141,6 +141,8 @@ func causeOf(err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
+	case errors.As(err, &dns): // also a resolver that says nothing: the tenant was not even asked
+		return dns
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return context.DeadlineExceeded
 	case errors.As(err, &authority):
@@ -153,8 +155,6 @@ func causeOf(err error) error {
 		return errTLS
 	case errors.As(err, &proxy):
 		return proxy
-	case errors.As(err, &dns):
-		return dns
 	case errors.As(err, &op):
 		return op
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

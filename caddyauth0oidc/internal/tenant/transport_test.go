@@ -185,10 +185,11 @@ func FuzzRetryAfter(f *testing.F) {
 
 func TestCausesCarryNothingOfTheAnswer(t *testing.T) {
 	t.Parallel()
+	unresolved := &net.DNSError{Err: "i/o timeout", IsTimeout: true}
 	for _, tt := range []struct{ err, want error }{
 		{fmt.Errorf("x: %w", context.Canceled), context.Canceled},
 		{&net.OpError{Op: "dial", Err: context.DeadlineExceeded}, context.DeadlineExceeded},
-		{&net.DNSError{Err: "i/o timeout", IsTimeout: true}, context.DeadlineExceeded},
+		{&net.OpError{Op: "dial", Err: unresolved}, unresolved},
 		{tls.RecordHeaderError{Msg: "sekret"}, errTLS},
 		{io.ErrUnexpectedEOF, errInterruptedEOF},
 		{fmt.Errorf("malformed HTTP response %q", "sekret"), errNoHTTP},
