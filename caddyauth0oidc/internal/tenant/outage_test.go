@@ -190,6 +190,25 @@ func TestFAULT_17_OldAndPickyServers(t *testing.T) {
 	}
 }
 
+// refusingSOCKS gives the address of a proxy that speaks SOCKS and connects nobody (RFC 1928 sections 3 and 6).
+func refusingSOCKS(t *testing.T) string {
+	listener := must(net.Listen("tcp", "127.0.0.1:0"))
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, _ = conn.Read(make([]byte, 64))
+		_, _ = conn.Write([]byte{5, 0})
+		_, _ = conn.Read(make([]byte, 512))
+		_, _ = conn.Write([]byte{5, 2, 0, 1, 0, 0, 0, 0, 0, 0}) // not allowed by the rules
+		_, _ = io.Copy(io.Discard, conn)
+	}()
+	return listener.Addr().String()
+}
+
 // What is in front of the tenant fails, and never speaks in its place.
 func TestFAULT_18_ProxiesThatFail(t *testing.T) {
 	t.Parallel()
@@ -210,17 +229,20 @@ func TestFAULT_18_ProxiesThatFail(t *testing.T) {
 		})
 	}
 	const page = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>sekret</html>"
+	isProxy := func(err error) bool { return outcomeOfError(err) == OutcomeProxy }
 	for name, tt := range map[string]struct {
 		proxy string
 		holds func(error) bool
 	}{
-		"down": {closed.URL, func(err error) bool { var op *net.OpError; return errors.As(err, &op) }},
+		"down": {closed.URL, isProxy},
 		"asks for credentials": {
 			connecting("HTTP/1.1 407 sekret\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n", "").URL,
-			func(err error) bool { var p *ProxyError; return errors.As(err, &p) && p.Status == 407 },
+			func(err error) bool { var p *ProxyError; return errors.As(err, &p) && p.Status == 407 && isProxy(err) },
 		},
 		"a page in place of TLS": {connecting("HTTP/1.1 200 OK\r\n\r\n", page).URL, func(err error) bool { return errors.Is(err, errTLS) }},
 		"no HTTP":                {connecting("sekret\r\n\r\n", "").URL, func(error) bool { return true }},
+		"down, of SOCKS":         {"socks5" + strings.TrimPrefix(closed.URL, "http"), isProxy},
+		"SOCKS that refuses":     {"socks5://" + refusingSOCKS(t), isProxy},
 	} {
 		u := must(url.Parse(tt.proxy))
 		tn := must(New(Config{Issuer: testIssuer, Egress: Egress{Proxy: http.ProxyURL(u)}}))

@@ -21,7 +21,7 @@ const (
 	OutcomeDNS         Outcome = "dns"
 	OutcomeTLS         Outcome = "tls"
 	OutcomeUnconnected Outcome = "refused"   // no connection could be made
-	OutcomeProxy       Outcome = "proxy"     // the proxy would not connect
+	OutcomeProxy       Outcome = "proxy"     // the proxy could not be reached, or would not connect
 	OutcomeCancelled   Outcome = "cancelled" // whoever asked has gone
 	OutcomeUnusable    Outcome = "unusable"  // the answer is not what was asked for
 	OutcomeOther       Outcome = "other"
@@ -68,7 +68,7 @@ func outcomeOfError(err error) Outcome {
 		return OutcomeDNS
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return OutcomeTimeout
-	case errors.As(err, &proxy):
+	case errors.As(err, &proxy), errors.As(err, &op) && isOfProxy(op):
 		return OutcomeProxy
 	case errors.Is(err, errTooLarge):
 		return OutcomeUnusable
@@ -77,6 +77,9 @@ func outcomeOfError(err error) Outcome {
 	}
 	return OutcomeOther
 }
+
+// isOfProxy tells whether net/http failed to reach a proxy, or was refused by one that speaks SOCKS.
+func isOfProxy(op *net.OpError) bool { return op.Op == "proxyconnect" || op.Op == "socks connect" }
 
 func isTLS(err error) bool {
 	switch err {
