@@ -91,7 +91,7 @@ const (
 	stateUnasked   = "unasked"   // nothing was needed yet
 	stateAvailable = "available" // it answered when it was asked last
 	stateAway      = "away"      // it did not, and what is known serves
-	stateUnknown   = "unknown"   // it never did, and new logins get 503
+	stateUnknown   = "unknown"   // it did not, and what logins need is not known: they get 503
 )
 
 func isAsked(s tenant.Status) bool { return !s.Discovery.Fetched.IsZero() || s.Discovery.Failures > 0 }
@@ -102,7 +102,7 @@ func stateOf(s tenant.Status) string {
 	switch {
 	case !isAsked(s):
 		return stateUnasked
-	case s.Discovery.Fetched.IsZero():
+	case s.Discovery.Fetched.IsZero(), s.Keys.Failures > 0 && s.KeyCount == 0:
 		return stateUnknown
 	case isAway(s):
 		return stateAway

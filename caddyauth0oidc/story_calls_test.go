@@ -190,6 +190,33 @@ func TestStatusTellsHowItStandsWithTheTenant(t *testing.T) {
 	w.wantMeasured(map[string]float64{"tenant_available": 0, "discovery_from_storage": 1})
 }
 
+// Without keys, or with none but those of the day before yesterday, no login ends, whatever
+// else is known: the status does not say that what is known serves.
+func TestStatusTellsOfKeysThatCannotServe(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	wantNoKeys := func(when string) {
+		t.Helper()
+		b := w.browser()
+		w.wantOutage(w.open(b, strings.TrimPrefix(w.callbackOf(b, "/home", w.pair.User), w.base)))
+		if told, _, _ := w.standingOf(); told.State != stateUnknown || told.Keys.Count != 0 || len(told.Keys.Algorithms) != 0 || told.Discovery.Fetched == nil {
+			t.Errorf("%s: %q with %d keys", when, told.State, told.Keys.Count)
+		}
+	}
+	away := func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusServiceUnavailable) }
+	w.answerAll(keysRoute, away)
+	wantNoKeys("never had")
+	w.answerAsUsual()
+	w.clock.advance(2 * time.Minute)
+	w.signIn(w.browser(), "/home", w.pair.User)
+	if told, _, _ := w.standingOf(); told.State != stateAvailable || told.Keys.Count == 0 {
+		t.Errorf("known: %q with %d keys", told.State, told.Keys.Count)
+	}
+	w.answerAll(keysRoute, away)
+	w.clock.advance(49 * time.Hour)
+	wantNoKeys("too old")
+}
+
 // INV-04: the status has nothing secret in it, nor anything of a user.
 func TestINV_04_StatusHasNoSecrets(t *testing.T) {
 	t.Parallel()

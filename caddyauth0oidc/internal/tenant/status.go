@@ -12,7 +12,7 @@ type Status struct {
 	Discovery AnswerStatus
 	// Keys is how it stands with the signing keys.
 	Keys AnswerStatus
-	// KeyCount is how many keys can be used.
+	// KeyCount is how many keys can be used; 0 also for keys that are too old.
 	KeyCount int
 	// Algorithms are those that the keys are for, each one once; RSA stands for keys that do not say which.
 	Algorithms []string
@@ -79,6 +79,9 @@ func (r *recall[T]) status() (value T, s AnswerStatus) {
 	s.Fetched = r.answered
 	if s.Next.IsZero() && !r.recalled {
 		s.Next = r.answered.Add(r.renewal)
+	}
+	if !r.servable(r.now()) {
+		return value, s
 	}
 	return r.value, s
 }
