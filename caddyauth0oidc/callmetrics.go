@@ -21,6 +21,16 @@ var (
 	}, append(ofLedger[:2:2], "endpoint", "outcome"))
 )
 
+// begin has the counters of an endpoint there at 0 before the first call, so that an alert
+// sees the increase to the first failure.
+func (o *callObserver) begin(endpoints ...string) {
+	for _, endpoint := range endpoints {
+		for _, outcome := range tenant.Outcomes {
+			callsMetric.WithLabelValues(o.issuer, o.clientID, endpoint, string(outcome))
+		}
+	}
+}
+
 // tenantMetrics shows how it stands with the tenants of the process when somebody asks.
 type tenantMetrics struct{}
 

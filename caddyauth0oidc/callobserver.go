@@ -8,6 +8,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/management"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/tenant"
 )
 
@@ -28,7 +29,18 @@ func newCallObserver(issuer, clientID string, now func() time.Time) *callObserve
 	o := &callObserver{callRecord: recordOf(issuer, clientID), now: now}
 	if clientID == "" {
 		o.prefix = ofChild
+		o.begin(ofChild+string(tenant.EndpointDiscovery), ofChild+string(tenant.EndpointKeys))
+		return o
 	}
+	o.begin(string(tenant.EndpointDiscovery), string(tenant.EndpointKeys), string(tenant.EndpointToken),
+		string(tenant.EndpointPAR), string(tenant.EndpointUserinfo), string(tenant.EndpointRevoke))
+	return o
+}
+
+// newManagementObserver gives that of the calls to a Management API.
+func newManagementObserver(base, clientID string, now func() time.Time) *callObserver {
+	o := &callObserver{callRecord: recordOf(base, clientID), now: now}
+	o.begin(management.EndpointAPI, management.EndpointToken)
 	return o
 }
 

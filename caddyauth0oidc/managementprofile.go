@@ -161,7 +161,7 @@ func acquireManager(m *Management, by passage) (*manager, error) {
 	value, _, err := managers.LoadOrNew(key, func() (caddy.Destructor, error) {
 		transport := tenant.NewTransport(by.Egress)
 		made := &manager{key: key, patience: cmp.Or(by.Timeout, managementPatience), now: time.Now, close: transport.CloseIdleConnections}
-		made.calls = newCallObserver(base, m.ClientID, func() time.Time { return made.now() })
+		made.calls = newManagementObserver(base, m.ClientID, func() time.Time { return made.now() })
 		made.client, err = management.New(management.Config{
 			Base: base, ClientID: m.ClientID, ClientSecret: m.ClientSecret,
 			Transport: transport, Timeout: made.patience, Now: func() time.Time { return made.now() },

@@ -10,21 +10,15 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+	dto "github.com/prometheus/client_model/go"
 )
 
 // registered gives the names of all metrics that there are after a login, as Caddy serves
 // them, with those that belong to a histogram.
 func registered(t *testing.T) map[string]bool {
 	t.Helper()
-	w := newWorld(t)
-	w.signIn(w.browser(), "/home", w.pair.User)
-	ctx := w.handler().keeping.ctx.(caddy.Context)
-	families, err := ctx.GetMetricsRegistry().Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
 	names := make(map[string]bool)
-	for _, family := range families {
+	for _, family := range familiesOf(t) {
 		names[family.GetName()] = true
 		if family.GetType().String() == "HISTOGRAM" {
 			for _, suffix := range []string{"_bucket", "_sum", "_count"} {
@@ -33,6 +27,19 @@ func registered(t *testing.T) map[string]bool {
 		}
 	}
 	return names
+}
+
+// familiesOf gives what Caddy serves after a login with a profile of the Management API.
+func familiesOf(t *testing.T) []*dto.MetricFamily {
+	t.Helper()
+	w := childWorld(t, withChild("header", ""))
+	w.signIn(w.browser(), "/home", w.pair.User)
+	ctx := w.handler().keeping.ctx.(caddy.Context)
+	families, err := ctx.GetMetricsRegistry().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return families
 }
 
 var metricName = regexp.MustCompile(`caddy_auth0_oidc_[a-z0-9_]*[a-z0-9]`)
@@ -55,6 +62,48 @@ func TestMonitoringAsksForMetricsThatThereAre(t *testing.T) {
 		if len(found) < 7 {
 			t.Errorf("%s has %d metrics", file, len(found))
 		}
+	}
+}
+
+var (
+	selector = regexp.MustCompile(`(caddy_auth0_oidc_[a-z0-9_]+)\{([^}]*)\}`)
+	matching = regexp.MustCompile(`([a-z_]+)(?:=|!=|=~|!~)\\?"([^"\\]*)\\?"`)
+)
+
+// The same goes for a label that a metric does not have, and for a value that it never has.
+func TestMonitoringAsksForLabelsThatThereAre(t *testing.T) {
+	t.Parallel()
+	known := make(map[string]bool)
+	for _, family := range familiesOf(t) {
+		for _, one := range family.GetMetric() {
+			for _, label := range one.GetLabel() {
+				known[family.GetName()+" "+label.GetName()] = true
+				known[family.GetName()+" "+label.GetName()+" "+label.GetValue()] = true
+			}
+		}
+	}
+	checked := 0
+	for _, file := range []string{"../examples/monitoring/alerts.yml", "../examples/monitoring/dashboard.json"} {
+		text, err := os.ReadFile(filepath.FromSlash(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, asked := range selector.FindAllStringSubmatch(string(text), -1) {
+			metric := strings.TrimSuffix(asked[1], "_bucket")
+			for _, label := range matching.FindAllStringSubmatch(asked[2], -1) {
+				if !known[metric+" "+label[1]] {
+					t.Errorf("%s: %s has no label %s", file, metric, label[1])
+				}
+				for _, value := range strings.Split(label[2], "|") {
+					if checked++; value != "" && value[0] != '$' && !known[metric+" "+label[1]+" "+value] {
+						t.Errorf("%s: %s never has the %s %s", file, metric, label[1], value)
+					}
+				}
+			}
+		}
+	}
+	if checked < 60 {
+		t.Errorf("only %d values", checked)
 	}
 }
 

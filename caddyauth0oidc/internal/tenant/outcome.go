@@ -27,6 +27,12 @@ const (
 	OutcomeOther       Outcome = "other"
 )
 
+// Outcomes are all of them.
+var Outcomes = []Outcome{
+	OutcomeOK, OutcomeRedirect, OutcomeRefused, OutcomeThrottled, OutcomeServerError, OutcomeTimeout, OutcomeDNS, OutcomeTLS, OutcomeUnconnected,
+	OutcomeProxy, OutcomeCancelled, OutcomeUnusable, OutcomeOther,
+}
+
 // OutcomeOf judges a call by the status of its answer, or by the error if there is none.
 func OutcomeOf(status int, err error) Outcome {
 	switch {
