@@ -115,15 +115,18 @@ var stories = map[string]story{
 		bad:    counter("logins_started_total", "", "0+1x30") + counter("callbacks_total", `, outcome="signed_in"`, "0x30"),
 		silent: counter("logins_started_total", "", "0+1x30") + counter("callbacks_total", `, outcome="signed_in"`, "0+1x30"),
 	},
-	"Auth0Unavailable": {bad: counter("tenant_available", "", "0x30"), silent: counter("tenant_available", "", "1x30")},
+	"Auth0Unavailable": {
+		bad:    counter("tenant_available", "", "0x30") + counter("tenant_requests_total", `, endpoint="discovery", outcome="dns"`, "0+1x30"),
+		silent: counter("tenant_available", "", "0x30") + counter("tenant_requests_total", `, endpoint="discovery", outcome="dns"`, "0x10 1x20"), // and nobody came since
+	},
 	"Auth0NoDiscovery": {
 		bad:    counter("tenant_available", "", "0x30") + counter("discovery_fetched_timestamp_seconds", "", "0x30"),
 		silent: counter("discovery_fetched_timestamp_seconds", "", "0x30"), // nobody has asked yet
 	},
 	"Auth0KeysOld": {
 		step:   30 * time.Minute,
-		bad:    counter("tenant_available", "", "0x30") + counter("keys_fetched_timestamp_seconds", "", "60x30"),
-		silent: counter("tenant_available", "", "1x30") + counter("keys_fetched_timestamp_seconds", "", "60x30"), // a quiet site
+		bad:    counter("keys_fetched_timestamp_seconds", "", "60x30") + counter("tenant_requests_total", `, endpoint="keys", outcome="5xx"`, "0+9x30"),
+		silent: counter("tenant_available", "", "0x30") + counter("keys_fetched_timestamp_seconds", "", "60x30") + counter("tenant_requests_total", `, endpoint="discovery", outcome="5xx"`, "0+9x30"), // a quiet site
 	},
 	"Auth0TokenRequestsFail": {
 		bad:    counter("tenant_requests_total", `, endpoint="token", outcome="4xx"`, "0+1x30") + counter("tenant_requests_total", `, endpoint="token", outcome="2xx"`, "0+1x30"),
