@@ -92,13 +92,10 @@ func (h *Handler) tellLogin(r *http.Request, s *session.Session, took time.Durat
 // has come back: anybody can have any number of them begin. A missing session is the
 // usual beginning of a login.
 func (h *Handler) tellRefusal(r *http.Request, f refusal) {
-	h.tally.refusals.count(f.code)
+	h.countRefusal(r, f)
 	d := decision{
 		level: f.level(), message: "request refused",
 		fields: []zap.Field{zap.String("code", f.code), zap.Int("status", f.status), zap.Error(f.cause)},
-	}
-	if f.login != noLogin {
-		h.tally.loginFailures.count(f.code)
 	}
 	switch {
 	case f.login == loginAtEnd && (f.about.user != "" || h.shared.failures.take(h.now(), time.Minute, maxFailures)):
@@ -107,6 +104,18 @@ func (h *Handler) tellRefusal(r *http.Request, f refusal) {
 		d.event = event{name: eventDenied, request: r, about: f.about, more: map[string]any{"code": f.code}}
 	}
 	h.observe(d)
+}
+
+// countRefusal leaves out whose client has gone: a tab that is closed while the tenant is
+// asked would count as an outage of it.
+func (h *Handler) countRefusal(r *http.Request, f refusal) {
+	if errors.Is(f.cause, context.Canceled) && r.Context().Err() != nil {
+		return
+	}
+	h.tally.refusals.count(f.code)
+	if f.login != noLogin {
+		h.tally.loginFailures.count(f.code)
+	}
 }
 
 // maxFailures are the events in a minute, for a tenant and client, of failed logins of which

@@ -1,10 +1,12 @@
 package caddyauth0oidc
 
 import (
+	"context"
 	"go/ast"
 	"go/token"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"regexp"
@@ -92,6 +94,30 @@ func (w *world) counting(what string, want map[string]float64, step func()) {
 		if _, known := before[name]; !known {
 			w.t.Errorf("%s: %s was not there at 0", what, name)
 		}
+	}
+}
+
+// Whoever closes the tab while the tenant is asked has not been refused anything: alerts on
+// refusals would ring for it.
+func TestClientsThatHaveGoneAreNoRefusals(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.browser()
+	callback := w.callbackOf(b, "/home", w.pair.User)
+	gone, leave := context.WithCancel(t.Context())
+	w.answerAll(tokenRoute, func(http.ResponseWriter, *http.Request) {
+		leave()
+		<-gone.Done()
+	})
+	r := httptest.NewRequestWithContext(gone, "GET", callback, nil)
+	for _, c := range b.Cookies(callback) {
+		r.AddCookie(c)
+	}
+	w.counting("a callback without a client", map[string]float64{"callbacks_total refused": 1}, func() {
+		w.server.ServeHTTP(httptest.NewRecorder(), asServed(r))
+	})
+	if n := w.pair.Master.Calls(tokenRoute); n != 1 {
+		t.Errorf("the tenant was asked %d times", n)
 	}
 }
 
