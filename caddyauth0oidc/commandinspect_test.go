@@ -158,6 +158,17 @@ func TestInspectShowsASession(t *testing.T) {
 	}
 }
 
+// A session may open where its tokens, which are another cookie, do not.
+func TestInspectSaysWhyTokensDoNotOpen(t *testing.T) {
+	t.Parallel()
+	w := newInspectWorld(t, inspectedSecret)
+	cut := strings.Replace(w.cookie(), session.TokensName(defaultCookieName)+"=", session.TokensName(defaultCookieName)+"=A", 1)
+	code, got, shown := w.inspect(cut, "--config", w.config)
+	if code != exitDone || got.Tokens == nil || got.Tokens.Opened || !strings.Contains(shown, "they do not open: not_ours\n") {
+		t.Errorf("%d %+v\n%s", code, got.Tokens, shown)
+	}
+}
+
 func TestInspectShowsClaimsOnlyWhenAsked(t *testing.T) {
 	t.Parallel()
 	w := newInspectWorld(t, olderSecret)

@@ -131,7 +131,7 @@ func shownSession(s *session.Session, l session.Limits, now time.Time) *sessionS
 func shownTokens(t *session.Tokens, found session.Inspected, s *session.Session) *tokensShown {
 	shown := &tokensShown{Opened: t != nil, Size: found.Size}
 	if t == nil {
-		shown.Why = string(found.Opening)
+		shown.Why = found.String()
 		return shown
 	}
 	if s != nil && t.Session != s.ID {
