@@ -73,12 +73,11 @@ func (k *Keyring) inspectTurn(p purpose, c *chunks, turn int, name string, paylo
 		return found
 	}
 	found.Sealed, found.Opening = sealedAt(value)
-	if found.Opening != Opened {
-		return found
-	}
 	found.Key = slices.IndexFunc(k.keys, func(one key) bool { return one.id == found.KeyID })
-	if found.Key < 0 {
-		found.Opening = UnknownKey
+	if found.Key < 0 && found.Opening != Truncated {
+		found.Opening = UnknownKey // whatever else is wrong, as for requests
+	}
+	if found.Opening != Opened {
 		return found
 	}
 	found.Opening = k.keys[found.Key].inspect(p, name, value, payload)

@@ -33,6 +33,7 @@ func TestCK_04_InspectionSaysWhyACookieDoesNotOpen(t *testing.T) {
 		{"cut", []string{line(c.Name, small[:len(small)-5])}, Inspected{Opening: Truncated, Chunks: 1, Copies: 1}},
 		{"cut between groups", []string{line(c.Name, small[:len(small)-8])}, Inspected{Opening: Truncated, Chunks: 1, Copies: 1}},
 		{"altered", []string{line(c.Name, strings.Replace(small, small[40:41], flip(small[40:41]), 1))}, Inspected{Opening: Altered, Chunks: 1, Copies: 1}},
+		{"altered, of another key", []string{line(c.Name, "abcd.1.AAAA")}, Inspected{Opening: UnknownKey, Chunks: 1, Copies: 1}},
 		{"renamed", []string{line("renamed", small)}, Inspected{Opening: Absent}},
 		{"a copy in front", []string{line(c.Name, "planted") + "; " + line(c.Name, small)}, Inspected{Opening: Opened, Chunks: 1, Copies: 2}},
 		{"two that are not", []string{line(c.Name, "planted") + "; " + line(c.Name, small[:len(small)-5])}, Inspected{Opening: Truncated, Chunks: 1, Copies: 2}},
