@@ -100,15 +100,19 @@ func askedInJSON(text string) (asked, bool) {
 	var answer struct {
 		Error, Code, ErrorCode, Type, Description, Message, Detail string
 		ErrorDescription                                           string `json:"error_description"`
+
+		Data json.RawMessage // of an event in a stream of logs
 	}
 	if !strings.HasPrefix(text, "{") || json.Unmarshal([]byte(text), &answer) != nil {
 		return asked{}, false
 	}
-	a := asked{theirs: cmp.Or(answer.ErrorCode, answer.Error), event: answer.Type}
+	var event struct{ Type, Description string }
+	_ = json.Unmarshal(answer.Data, &event) // other programs have other data
+	a := asked{theirs: cmp.Or(answer.ErrorCode, answer.Error), event: cmp.Or(answer.Type, event.Type)}
 	if isKnown(ownCodes, answer.Code) {
 		a.ours = answer.Code
 	}
-	a.words = strings.Join([]string{a.theirs, answer.ErrorDescription, answer.Description, answer.Message}, " ")
+	a.words = strings.Join([]string{a.theirs, answer.ErrorDescription, answer.Description, event.Description, answer.Message}, " ")
 	return a, true
 }
 
@@ -130,7 +134,7 @@ func askedInAddress(text string) (asked, bool) {
 		query.Add(name, value)
 	}
 	a := asked{theirs: query.Get("error"), answered: query.Has("code") && !query.Has("error")}
-	a.words = strings.TrimSpace(a.theirs + " " + query.Get("error_description"))
+	a.words = query.Get("error_description") // without the code: together they may read as an answer of the token endpoint
 	return a, true
 }
 

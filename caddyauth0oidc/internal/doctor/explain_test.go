@@ -28,6 +28,8 @@ func TestExplainKnowsErrorsInEveryFormInWhichTheyCome(t *testing.T) {
 		{`{"statusCode":409,"error":"Conflict","message":"A connection with the same name already exists","errorCode":"connection_conflict"}`, "a connection with the same name already exists", Message},
 		{`{"statusCode":404,"error":"Not Found","message":"...","errorCode":"inexistent_user"}`, "inexistent_user", OfAuth0},
 		{"https://app.example.com/auth/callback?error=invalid_request&error_description=the%20connection%20was%20not%20found&state=s", "the connection was not found", Message},
+		{"https://app.example.com/auth/callback?error=access_denied&error_description=Unauthorized+to+use+this&state=s", "access_denied", OfAuth0},
+		{`{"log_id":"9","data":{"type":"feacft","description":"something new"}}`, "feacft", LogEvent},
 		{"https://app.example.com/auth/callback?error=login_required&state=s", "login_required", OfAuth0},
 		{"https://app.example.com/auth/callback#error=server_error", "server_error", OfAuth0},
 		{"error=unauthorized&error_description=user+is+blocked", "user is blocked", Message},
