@@ -136,7 +136,10 @@ func TestInspectShowsASession(t *testing.T) {
 	w := newInspectWorld(t, inspectedSecret)
 	for form, in := range map[string]string{
 		"header": "Cookie: a=b; " + w.cookie(), "pairs": w.cookie(), "curl": "curl 'https://app.example.com/' \\\n  -H 'accept: */*' \\\n  -b '" + w.cookie() + "'",
-		"lines": strings.ReplaceAll(w.cookie(), "; ", "\n"), "columns": strings.ReplaceAll(strings.ReplaceAll(w.cookie(), "_session=", "_session\t"), "; ", "\n"),
+		"quotes": `Cookie: prefs="a b"; o='x'; ` + w.cookie(), "curl with quotes": `curl -H $'Cookie: prefs="a"; ` + w.cookie() + `'`,
+		"curl with quoted option": `curl -b 'prefs="a"; ` + w.cookie() + `' https://app.example.com/`,
+		"curl for Windows":        `curl ^"https://app.example.com/^" -b ^"prefs=^\^"a^\^"; ` + w.cookie() + `^"`,
+		"lines":                   strings.ReplaceAll(w.cookie(), "; ", "\n"), "columns": strings.ReplaceAll(strings.ReplaceAll(w.cookie(), "_session=", "_session\t"), "; ", "\n"),
 	} {
 		code, got, shown := w.inspect(in, "--config", w.config)
 		if code != exitDone || got.Site != "app.example.com" || got.Key != "current" || got.Session == nil || !got.Session.Alive ||

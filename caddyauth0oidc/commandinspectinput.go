@@ -1,6 +1,7 @@
 package caddyauth0oidc
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 )
@@ -14,8 +15,9 @@ const (
 )
 
 var (
-	cookieInHeader = regexp.MustCompile(`(?im)(?:^|[\s'"])(?:set-)?cookie:[ \t]*([^'"\r\n]*)`)
-	cookieOption   = regexp.MustCompile(`(?:^|\s)(?:-b|--cookie)[ \t]+['"]?([^'"\r\n]+)`)
+	// A value ends with the quote that it began with, as cookies of others may have the other one in them.
+	cookieInHeader = regexp.MustCompile(`(?im)(?:'(?:set-)?cookie:[ \t]*([^'\r\n]*)|\^?"(?:set-)?cookie:[ \t]*((?:\\\^?.|[^"\\\r\n])*)|(?:^|\s)(?:set-)?cookie:[ \t]*([^\r\n]*))`)
+	cookieOption   = regexp.MustCompile(`(?:^|\s)(?:-b|--cookie)[ \t]+(?:\$?'([^'\r\n]+)|\^?"((?:\\\^?.|[^"\\\r\n])+)|([^'"\s]+))`)
 	bareCookie     = regexp.MustCompile(`^[A-Za-z0-9_-]{4}\.[0-9]\.[A-Za-z0-9_=-]*$`)
 	bareParameter  = regexp.MustCompile(`^[A-Za-z0-9_-]{4}\.[A-Za-z0-9_-]{16,}$`)
 	stateInQuery   = regexp.MustCompile(`[?&]state=([A-Za-z0-9_.-]+)`)
@@ -47,7 +49,7 @@ func readCookieInput(text string, terminal bool) cookieInput {
 	}
 	for _, form := range []*regexp.Regexp{cookieInHeader, cookieOption} {
 		for _, match := range form.FindAllStringSubmatch(text, -1) {
-			in.lines = append(in.lines, match[1])
+			in.lines = append(in.lines, strings.TrimSuffix(cmp.Or(match[1:]...), "^"))
 		}
 		if in.lines != nil {
 			return in
