@@ -172,6 +172,22 @@ func TestInspectSaysWhyTokensDoNotOpen(t *testing.T) {
 	}
 }
 
+func TestInspectShowsLoginsThatAreUnderWayWithoutASession(t *testing.T) {
+	t.Parallel()
+	w := newInspectWorld(t, inspectedSecret)
+	var pending string
+	for pair := range strings.SplitSeq(w.cookie(), "; ") {
+		if !strings.Contains(pair, defaultCookieName) {
+			pending = pair
+		}
+	}
+	code, got, shown := w.inspect(pending, "--config", w.config)
+	if code != exitFailed || got.Reason != "absent" || len(got.Logins) != 1 || got.Cookie != "__Host-"+defaultCookieName ||
+		!strings.Contains(shown, "has not ended") || !strings.Contains(shown, "pending login") {
+		t.Errorf("%d %+v\n%s", code, got, shown)
+	}
+}
+
 func TestInspectShowsClaimsOnlyWhenAsked(t *testing.T) {
 	t.Parallel()
 	w := newInspectWorld(t, olderSecret)

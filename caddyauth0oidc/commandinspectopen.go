@@ -19,7 +19,7 @@ func (i *inspect) openBest(in cookieInput) {
 	for _, o := range i.openers {
 		for _, cookies := range o.cookies {
 			for _, found := range i.open(o, cookies, in) {
-				if best.opening < found.opening {
+				if best.opening < found.opening || best.opening == found.opening && len(best.Logins) < len(found.Logins) {
 					best = found
 				}
 			}
@@ -40,10 +40,15 @@ func (i *inspect) open(o *opener, cookies session.Cookies, in cookieInput) []ins
 	}
 	s, found := o.ring.InspectSession(lines, name)
 	r := o.inspection("session", name, found)
+	for _, id := range o.ring.Transactions(lines, cookies.Transaction.Name, i.now()) {
+		if pending, ok := o.ring.ReadTransaction(lines, cookies.Transaction.Name, id, i.now()); ok {
+			r.Logins = append(r.Logins, pending.Started)
+		}
+	}
 	tokens, beside := o.ring.InspectTokens(lines, name)
 	if s == nil && (found.Opening == session.Absent || in.value != "") {
 		alone := o.inspection("tokens", session.TokensName(name), beside)
-		alone.Tokens = shownTokens(tokens, beside, nil)
+		alone.Tokens, alone.Logins = shownTokens(tokens, beside, nil), r.Logins
 		return []inspection{r, alone}
 	}
 	if s != nil {
@@ -54,11 +59,6 @@ func (i *inspect) open(o *opener, cookies session.Cookies, in cookieInput) []ins
 	}
 	if beside.Opening != session.Absent && in.value == "" {
 		r.Tokens = shownTokens(tokens, beside, s)
-	}
-	for _, id := range o.ring.Transactions(lines, cookies.Transaction.Name, i.now()) {
-		if pending, ok := o.ring.ReadTransaction(lines, cookies.Transaction.Name, id, i.now()); ok {
-			r.Logins = append(r.Logins, pending.Started)
-		}
 	}
 	return []inspection{r}
 }
@@ -89,11 +89,7 @@ func (o *opener) inspection(kind, name string, found session.Inspected) inspecti
 func (i *inspect) why(in cookieInput) string {
 	switch i.report.opening {
 	case session.Absent:
-		i.report.Cookie = i.openers[0].cookies[0].Session.Name
-		if like := in.cookiesLikeOurs(); len(like) > 0 {
-			return "There is no cookie of this name; these look like cookies of another name (setting session cookie): " + strings.Join(like, ", ") + "."
-		}
-		return "There is no cookie of this name in the input: the browser did not send it, or it is of another host or path."
+		return i.whyAbsent(in)
 	case session.NotOurs:
 		return "The value is not one that this module writes: another program has the same name for its cookie."
 	case session.Incomplete:
@@ -107,6 +103,20 @@ func (i *inspect) why(in cookieInput) string {
 		return "The secret, the issuer and the client fit, and the value is not the one that was sealed: it was changed, or it is of another cookie, such as one with another name."
 	}
 	return "The value is unaltered, and was written by another version of this module."
+}
+
+func (i *inspect) whyAbsent(in cookieInput) string {
+	if i.report.Cookie == "" {
+		i.report.Cookie = i.openers[0].cookies[0].Session.Name
+	}
+	like := in.cookiesLikeOurs()
+	switch {
+	case len(i.report.Logins) > 0:
+		return "There is no cookie of this name in the input, and a login was begun that has not ended: it is under way, was left, or failed."
+	case len(like) > 0:
+		return "There is no cookie of this name; these look like cookies of another name (setting session cookie): " + strings.Join(like, ", ") + "."
+	}
+	return "There is no cookie of this name in the input: the browser did not send it, or it is of another host or path."
 }
 
 func shownSession(s *session.Session, l session.Limits, now time.Time) *sessionShown {
