@@ -42,7 +42,7 @@ func newInspectWorld(t *testing.T, secret string) *inspectWorld {
 			"secrets":["`+inspectedSecret+`"]}]}]}}}}}`)
 	user, err := session.New(bytes.NewReader(make([]byte, 16)), w.now, profile.Profile{
 		UserID: "oidc|acme-child|auth0|1", Email: "person@example.com",
-		Extra: json.RawMessage(`{"identities_copy":[{"access_token":"zebra"}],"jwt":"eyJzebra.eyJzebra.zebra","role":"admin"}`),
+		Extra: json.RawMessage(`{"identities_copy":[{"access_token":"zebra"}],"jwt":"eyJzebra.eyJzebra.zebra","https://acme.test/idp_access_token":"zebra","refreshToken":"zebra","role":"admin"}`),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -192,7 +192,7 @@ func TestInspectShowsClaimsOnlyWhenAsked(t *testing.T) {
 	t.Parallel()
 	w := newInspectWorld(t, olderSecret)
 	code, got, shown := w.inspect(w.value(), "--config", w.config, "--site", "WWW.example.com", "--claims")
-	if code != exitDone || got.Key != "older" || !strings.Contains(shown, "person@example.com") || strings.Count(shown, notShown) != 2 ||
+	if code != exitDone || got.Key != "older" || !strings.Contains(shown, "person@example.com") || strings.Count(shown, notShown) != 4 ||
 		!strings.Contains(shown, "admin") {
 		t.Errorf("%d %+v\n%s", code, got, shown)
 	}

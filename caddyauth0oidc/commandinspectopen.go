@@ -165,7 +165,13 @@ func shownState(s session.State) *stateShown {
 }
 
 // secretClaims are members of profiles that give access, as in the identities of the Management API.
-var secretClaims = []string{"access_token", "access_token_secret", "refresh_token", "id_token", "client_secret", "password"}
+var secretClaims = []string{"accesstoken", "tokensecret", "refreshtoken", "idtoken", "clientsecret", "password"}
+
+// givesAccess also knows the names that Actions have to give, with a namespace in front, in every spelling.
+func givesAccess(name string) bool {
+	plain := strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(name))
+	return slices.ContainsFunc(secretClaims, func(secret string) bool { return strings.HasSuffix(plain, secret) })
+}
 
 const notShown = "(not shown)"
 
@@ -197,7 +203,7 @@ func withoutSecrets(value any) any {
 		}
 	case map[string]any:
 		for name := range is {
-			if slices.Contains(secretClaims, strings.ToLower(name)) {
+			if givesAccess(name) {
 				is[name] = notShown
 				continue
 			}
