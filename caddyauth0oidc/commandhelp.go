@@ -9,7 +9,8 @@ terminal; results go to the standard output. With --json that has one JSON objec
 Secrets and tokens are read from files, the environment or the standard input, never
 from the command line, and are not shown. NO_COLOR=1 switches colours off.
 
-The shell completes commands, flags and many values after
+The shell completes commands, flags and many values (bash with the system's package
+bash-completion) after
 
   source <(caddy completion bash)
 

@@ -16,7 +16,8 @@ import (
 const keygenHelp = `
 Makes a secret for the setting secret: 32 random bytes, written as 43 characters of
 base64url. It goes to the standard output, or into a file that only its owner can read.
-A file that is there is left alone without --force.
+A file that is there is left alone without --force. The user that runs Caddy has to be
+able to read it: chown caddy /etc/caddy/auth0_secret.
 
 Without the setting, a secret is made and renewed by itself, and kept in Caddy's storage.
 One of your own is for instances that share no storage, or for storage that others read.
@@ -120,7 +121,7 @@ func (f *keygenFlags) save(s surroundings, text string) (int, error) {
 	if absolute, err := filepath.Abs(path); err == nil {
 		path = absolute
 	}
-	s.hint("Written. For the Caddyfile: secret {file.%s}", visible(path))
+	s.hint("Written; the user that runs Caddy has to be able to read it. For the Caddyfile: secret {file.%s}", visible(path))
 	return exitDone, nil
 }
 

@@ -52,7 +52,7 @@ func TestCK_18_KeygenKeepsTheFileToItsOwnerAndNeverOverwritesOne(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 || len(first) != 44 || out.Len() > 0 || strings.Contains(told.String(), string(first[:43])) {
 		t.Errorf("%v %v, said %q %q", info.Mode(), err, out, told)
 	}
-	if !strings.Contains(told.String(), "secret {file."+path+"}") {
+	if !strings.Contains(told.String(), "secret {file."+path+"}") || !strings.Contains(told.String(), "user that runs Caddy") {
 		t.Errorf("said %q", told)
 	}
 	if code, err := (&keygenFlags{output: path}).run(s); code != exitUsage || !strings.Contains(err.Error(), "--force") {
