@@ -152,7 +152,7 @@ func (m *siteMaker) describe(p placed, h *Handler, egress tenant.Egress) *doctor
 	site := &doctor.Site{
 		Name: p.name(), Domain: strings.TrimSuffix(h.issuer(), "/"), Issuer: h.issuer(), Application: h.application,
 		Connections: examinedConnections(h), BaseURLs: p.addresses(), Callback: h.Prefix + "/callback", ReturnTo: h.Logout.ReturnTo,
-		Scopes: strings.Join(h.Scopes, " "), Audience: h.Audience, Organization: h.Organization,
+		Scopes: h.askedScopes(), Audience: h.Audience, Organization: string(h.organization),
 		Push: h.PAR, LogoutStrategy: h.logoutStrategy(), Place: p.place, Settings: settingsOf(h),
 		Client: &http.Client{
 			Transport: m.transport(egress), Timeout: cmp.Or(egress.Timeout, examiningTimeout),
