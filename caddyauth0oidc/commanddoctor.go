@@ -132,6 +132,9 @@ func (e *examination) examine(ctx context.Context, report *doctorReport) (int, e
 	}
 	defer maker.end()
 	report.Findings = append(report.Findings, maker.faults...)
+	if err := e.oneOwner(maker.sites); err != nil {
+		return exitUsage, err
+	}
 	for _, group := range e.byTenants(maker.sites) {
 		around, err := e.around(group)
 		if err != nil {

@@ -1,6 +1,7 @@
 package caddyauth0oidc
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -120,4 +121,26 @@ func TestDoctorNamesWhatIsWrongAtTheChild(t *testing.T) {
 			w.settings, w.replace = "logout {\nchild\n}", []string{"connection acme-child", childNamed}
 		}, want: one("child_logout_not_allowed", doctor.Failure), remedy: "Add https://app.example.test/auth/logout to the Allowed Logout URLs in the child's"},
 	})
+}
+
+// Credentials are those of one tenant. Another one that the configuration has, or whoever
+// answers in its name, does not get to see them.
+func TestDoctorShowsCredentialsToNoOtherTenant(t *testing.T) {
+	t.Parallel()
+	w := newDoctorWorld(t, nil)
+	w.manage()
+	var asked []string
+	w.dial = func(r *http.Request) error {
+		asked = append(asked, r.URL.String())
+		return nil
+	}
+	w.more = "https://other.example.test {\nDIRECTIVE\n}\n"
+	w.replace = []string{"https://other.example.test {\nauth0_oidc {\ndomain DOMAIN", "https://other.example.test {\nauth0_oidc {\ndomain " + strings.TrimSuffix(w.pair.Child.Issuer(), "/")}
+	code, report := w.examine()
+	if code != exitUsage || !strings.Contains(report.Error, "AUTH0_MANAGEMENT_*") || !strings.Contains(report.Error, "--site") || len(asked) > 0 {
+		t.Errorf("the exit code is %d with the error %q after %q", code, report.Error, asked)
+	}
+	if code, report = w.examine("--site", "app.example.test"); code != exitDone {
+		t.Errorf("the exit code is %d with the error %q for one site", code, report.Error)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -142,15 +143,41 @@ func (e *examination) canonical(site *doctor.Site) [2]string {
 	return [2]string{master, child}
 }
 
+// Prefixes of the variables with credentials for the Management APIs.
+const (
+	envMasterManagement = "AUTH0_MANAGEMENT"
+	envChildManagement  = "AUTH0_CHILD_MANAGEMENT"
+)
+
+// oneOwner keeps credentials, which are those of one tenant, from being shown to another.
+func (e *examination) oneOwner(sites []*doctor.Site) error {
+	for i, prefix := range []string{envMasterManagement, envChildManagement} {
+		if e.getenv(prefix+"_TOKEN")+e.getenv(prefix+"_CLIENT_SECRET") == "" {
+			continue
+		}
+		var domains []string
+		for _, site := range sites {
+			if domain := e.canonical(site)[i]; domain != "" && !slices.Contains(domains, domain) {
+				domains = append(domains, domain)
+			}
+		}
+		if len(domains) > 1 {
+			return fmt.Errorf("the credentials in %s_* are those of one tenant, and the sites have %s: choose sites with --site, or name the tenant with %s",
+				prefix, strings.Join(domains, ", "), [2]string{"--master", "--child"}[i])
+		}
+	}
+	return nil
+}
+
 // around gives the sites their clock and, with credentials, the Management APIs.
 func (e *examination) around(sites []*doctor.Site) (doctor.Surroundings, error) {
 	around := doctor.Surroundings{Now: e.now}
 	domains := e.canonical(sites[0])
-	master, err := e.manage("--master", domains[0], "AUTH0_MANAGEMENT", sites[0])
+	master, err := e.manage("--master", domains[0], envMasterManagement, sites[0])
 	if err != nil {
 		return around, err
 	}
-	child, err := e.manage("--child", domains[1], "AUTH0_CHILD_MANAGEMENT", sites[0])
+	child, err := e.manage("--child", domains[1], envChildManagement, sites[0])
 	if err != nil {
 		return around, err
 	}
