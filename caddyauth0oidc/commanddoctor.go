@@ -91,7 +91,6 @@ func newExamination(f *doctorFlags, s surroundings) *examination {
 var (
 	errDoctorErrors   = errors.New("the doctor has found errors")
 	errDoctorWarnings = errors.New("the doctor has found nothing worse than warnings")
-	errNoConfig       = errors.New("there is no Caddyfile in this folder; name the configuration with --config")
 	errInterrupted    = errors.New("interrupted before everything was looked at")
 )
 

@@ -272,7 +272,7 @@ func TestInspectReadsTheSecretsOfCaddysStorage(t *testing.T) {
 		t.Errorf("without secrets: %d %s", code, shown)
 	}
 	w.file(secretPath, `{"secrets":[{"created":"2020-01-01T00:00:00Z","secret":"`+stored+`"}]}`)
-	if code, got, shown := w.inspect(w.cookie(), "--config", config); code != exitDone || got.Site != "every host" {
+	if code, got, shown := w.inspect(w.cookie(), "--config", config); code != exitDone || got.Site != "any host" {
 		t.Errorf("%d %s", code, shown)
 	}
 }

@@ -7,14 +7,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/caddyserver/certmagic"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/session"
@@ -29,67 +27,19 @@ type inspectedSite struct {
 
 // configuredDirectives finds the directives in a configuration, with the hosts that their routes match.
 func configuredDirectives(config []byte) ([]inspectedSite, error) {
-	var all any
-	if err := json.Unmarshal(config, &all); err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
-	}
-	var found []inspectedSite
-	err := eachDirective(all, nil, func(hosts []string, one map[string]any) error {
-		written, err := json.Marshal(one)
-		if err != nil {
-			return err
-		}
-		site := inspectedSite{name: "every host", hosts: hosts, handler: new(Handler)}
-		if len(hosts) > 0 {
-			site.name = hosts[0]
-		}
-		found = append(found, site)
-		return json.Unmarshal(written, site.handler)
-	})
+	found, err := placedIn(config)
 	if err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
+		return nil, err
 	}
-	return found, nil
-}
-
-// eachDirective looks into all that a configuration has. Hosts are those of the routes around.
-func eachDirective(part any, hosts []string, visit func([]string, map[string]any) error) error {
-	switch is := part.(type) {
-	case []any:
-		for _, one := range is {
-			if err := eachDirective(one, hosts, visit); err != nil {
-				return err
-			}
+	var sites []inspectedSite
+	for _, p := range found {
+		h, err := p.settings()
+		if err != nil {
+			return nil, err
 		}
-	case map[string]any:
-		if is["handler"] == directive {
-			return visit(hosts, is)
-		}
-		if matched := matchedHosts(is["match"]); len(matched) > 0 {
-			hosts = matched
-		}
-		for _, name := range slices.Sorted(maps.Keys(is)) {
-			if err := eachDirective(is[name], hosts, visit); err != nil {
-				return err
-			}
-		}
+		sites = append(sites, inspectedSite{name: p.name(), hosts: p.place.Hosts, handler: h})
 	}
-	return nil
-}
-
-// matchedHosts reads the hosts of a route's matchers.
-func matchedHosts(match any) (hosts []string) {
-	sets, _ := match.([]any)
-	for _, set := range sets {
-		matchers, _ := set.(map[string]any)
-		named, _ := matchers["host"].([]any)
-		for _, one := range named {
-			if host, ok := one.(string); ok {
-				hosts = append(hosts, host)
-			}
-		}
-	}
-	return hosts
+	return sites, nil
 }
 
 // called tells whether the site is the one of --site.
@@ -247,19 +197,4 @@ func readLimited(path string, most int64) (text []byte, open bool, err error) {
 		err = fmt.Errorf("%s is larger than %d bytes", path, most)
 	}
 	return text, open, err
-}
-
-// loadConfiguration gives a configuration as JSON, the adjacent Caddyfile by default.
-func loadConfiguration(file, adapter string) ([]byte, error) {
-	if file == "-" {
-		return nil, errors.New("--config: the standard input is for the cookie; name a file")
-	}
-	config, _, _, err := caddycmd.LoadConfig(file, adapter)
-	if err != nil {
-		return nil, fmt.Errorf("--config: %w", err)
-	}
-	if len(config) == 0 {
-		return nil, errors.New("there is no configuration: write --config, or --issuer and --client-id")
-	}
-	return config, nil
 }

@@ -6,13 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/doctor"
 	"github.com/caddyauth0/caddy-auth0-oidc/caddyauth0oidc/internal/management"
@@ -33,46 +29,14 @@ func (e *examination) load() (loadedConfig, error) {
 			return loadedConfig{}, fmt.Errorf("--envfile: %w", err)
 		}
 	}
-	name := cmp.Or(e.config, defaultConfig)
-	text, err := e.read(name)
-	if errors.Is(err, fs.ErrNotExist) && e.config == "" {
-		return loadedConfig{}, errNoConfig
+	text, err := readConfiguration(e.config, e.adapter, e.in)
+	if mistake, ok := errors.AsType[configMistake](err); ok {
+		return loadedConfig{fault: mistake.error}, nil
 	} else if err != nil {
-		return loadedConfig{}, fmt.Errorf("reading the configuration: %w", err)
-	}
-	if format := formatOf(name, e.adapter); format != "" {
-		adapter := caddyconfig.GetAdapter(format)
-		if adapter == nil {
-			return loadedConfig{}, fmt.Errorf("--adapter: there is no adapter %q in this Caddy", format)
-		}
-		if text, _, err = adapter.Adapt(text, map[string]any{"filename": name}); err != nil {
-			return loadedConfig{fault: err}, nil
-		}
+		return loadedConfig{}, err
 	}
 	found, err := placedIn(text)
 	return loadedConfig{found, err}, nil
-}
-
-const (
-	defaultConfig = "Caddyfile"
-	maxConfig     = 64 << 20
-)
-
-func (e *examination) read(name string) ([]byte, error) {
-	if name == "-" {
-		return io.ReadAll(io.LimitReader(e.in, maxConfig))
-	}
-	return os.ReadFile(name)
-}
-
-// formatOf is what caddy run takes a file for; empty for JSON.
-func formatOf(name, adapter string) string {
-	base := strings.ToLower(filepath.Base(name))
-	is := strings.HasPrefix(base, "caddyfile") && !strings.HasSuffix(base, ".json") || strings.HasSuffix(base, ".caddyfile")
-	if adapter == "" && is {
-		return "caddyfile"
-	}
-	return adapter
 }
 
 // maxEnvironment limits a file of variables.
