@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"go/ast"
 	"go/token"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -172,6 +173,21 @@ func TestDoctorReadsJSONAndTheEnvironmentLikeCaddy(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.expect(one("config_invalid", doctor.Failure), "--config", file)
+}
+
+// What Caddy's own reader makes of the same text: it is not exported, and the values were
+// read off it.
+func TestDoctorReadsFilesOfVariablesToTheByteLikeCaddy(t *testing.T) {
+	t.Parallel()
+	got, err := readEnvironment(strings.NewReader("A=1\nA=2\nexport B='x y' \nC=\"ab#cd\"\nD=\"-----BEGIN-----\nabc\n-----END-----\"\nE= x\n# F=1\nG=a # b\nH=\"say \\\"hi\\\"\nnow\"\n"))
+	if got != nil || err == nil || !strings.Contains(err.Error(), "line 8 ") {
+		t.Errorf("%q with the error %v", got, err)
+	}
+	got, err = readEnvironment(strings.NewReader("A=1\nA=2\nexport B='x y' \nC=\"ab#cd\"\nD=\"-----BEGIN-----\nabc\n-----END-----\"\n# F=1\nG=a # b\nH=\"say \\\"hi\\\"\nnow\"\n"))
+	want := map[string]string{"A": "2", "B": "x y", "C": "ab", "D": "-----BEGIN-----\nabc\n-----END-----", "G": "a", "H": "say \"hi\"\nnow"}
+	if err != nil || !maps.Equal(got, want) {
+		t.Errorf("%q with the error %v", got, err)
+	}
 }
 
 func TestDoctorRefusesWhatItCannotRead(t *testing.T) {

@@ -1,12 +1,9 @@
 package caddyauth0oidc
 
 import (
-	"bufio"
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -37,48 +34,6 @@ func (e *examination) load() (loadedConfig, error) {
 	}
 	found, err := placedIn(text)
 	return loadedConfig{found, err}, nil
-}
-
-// maxEnvironment limits a file of variables.
-const maxEnvironment = 1 << 20
-
-// loadEnvironment sets the variables of a file that are not set already, as caddy run
-// does. A value may stand in quotes, on one line.
-func loadEnvironment(name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Close() }()
-	lines := bufio.NewScanner(io.LimitReader(f, maxEnvironment))
-	lines.Buffer(nil, maxEnvironment)
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		name, value, ok := strings.Cut(strings.TrimPrefix(line, "export "), "=")
-		if !ok || name == "" || strings.ContainsAny(name, " \t") {
-			return fmt.Errorf("line %d of %s is not NAME=value", n, f.Name())
-		}
-		if _, is := os.LookupEnv(name); is {
-			continue
-		}
-		if err := os.Setenv(name, unquoted(value)); err != nil {
-			return fmt.Errorf("setting a variable of line %d of %s: %w", n, f.Name(), err)
-		}
-	}
-	return lines.Err()
-}
-
-func unquoted(value string) string {
-	if len(value) > 1 && (value[0] == '"' || value[0] == '\'') {
-		if end := strings.IndexByte(value[1:], value[0]); end >= 0 {
-			return value[1 : 1+end]
-		}
-	}
-	before, _, _ := strings.Cut(value, "#")
-	return strings.TrimRight(before, " \t")
 }
 
 // byTenants puts sites together whose tenants' Management APIs are the same.
