@@ -110,6 +110,7 @@ func TestDoctorFindsDirectivesWhereverTheyStand(t *testing.T) {
 		"in a route after a matcher":   "route {\nrespond /health ok\nDIRECTIVE\nreverse_proxy 127.0.0.1:9\n}",
 		"in an error route":            "respond ok\nhandle_errors {\nDIRECTIVE\nrespond no\n}",
 		"in a named route":             "invoke protected\nrespond ok",
+		"behind forward_auth":          "route {\nforward_auth 127.0.0.1:9 {\nuri /auth\n}\nDIRECTIVE\nreverse_proxy 127.0.0.1:9\n}",
 		"in the answer of an upstream": "reverse_proxy 127.0.0.1:9 {\n@other status 404\nhandle_response @other {\nDIRECTIVE\nrespond no\n}\n}",
 	} {
 		t.Run(name, func(t *testing.T) {

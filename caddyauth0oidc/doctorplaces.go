@@ -94,9 +94,10 @@ func (w *placeWalk) routes(list caddyhttp.RouteList, at routeStep) string {
 func (w *placeWalk) handlers(all []json.RawMessage, at routeStep) string {
 	for _, raw := range all {
 		var is struct {
-			Handler string `json:"handler"`
-			Name    string `json:"name"`
-			Passes  bool   `json:"pass_thru"`
+			Handler string            `json:"handler"`
+			Name    string            `json:"name"`
+			Passes  bool              `json:"pass_thru"`
+			Answers []json.RawMessage `json:"handle_response"` // which go on, as those of forward_auth
 		}
 		if json.Unmarshal(raw, &is) != nil {
 			continue
@@ -110,7 +111,7 @@ func (w *placeWalk) handlers(all []json.RawMessage, at routeStep) string {
 			at.behind = w.nested(raw, at)
 		default:
 			w.nested(raw, at)
-			if at.behind == "" && concluding[is.Handler] && !is.Passes {
+			if at.behind == "" && concluding[is.Handler] && !is.Passes && len(is.Answers) == 0 {
 				at.behind = is.Handler
 			}
 		}
