@@ -204,6 +204,16 @@ func (i *inquiry) askChildSecret(ctx context.Context, k *child) {
 				"Applications. Or try a login by hand.")
 		return
 	}
+	if home := read.home(); k.there != nil && !strings.EqualFold(bareHost(home), bareHost(k.home)) {
+		i.unknown(CodeChildSecretUnread, "Whether the child takes the secret of the connection "+shown(k.connection.Name)+" was not looked at.",
+			"The secret is for "+shown(home)+", and logins are sent on to "+shown(k.home)+", which does not get to see it.",
+			"Compare the connection in the master's dashboard, Authentication > Enterprise, with the child; or try a login by hand.")
+		return
+	}
+	i.tryChildSecret(ctx, k, tenant.Secret(secret))
+}
+
+func (i *inquiry) tryChildSecret(ctx context.Context, k *child, secret tenant.Secret) {
 	other, err := tenant.New(tenant.Config{
 		Issuer: k.home + "/", Egress: tenant.Egress{Timeout: i.client.Timeout}, Transport: i.client.Transport, Now: i.surroundings.Now,
 	})
@@ -211,7 +221,7 @@ func (i *inquiry) askChildSecret(ctx context.Context, k *child) {
 		return
 	}
 	defer other.Close()
-	app := tenant.Application{ClientID: k.clientID, ClientSecret: tenant.Secret(secret)}
+	app := tenant.Application{ClientID: k.clientID, ClientSecret: secret}
 	v, _, _ := i.tryCode(ctx, other, app, k.callback)
 	if v == refusesMethod || v == refusesClient {
 		app.Method = tenant.AuthBasic

@@ -272,6 +272,28 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
+// The secret of a connection is for the tenant that the connection names, wherever else a login is sent to.
+func TestTheSecretOfAConnectionGoesToNoOtherHost(t *testing.T) {
+	w := withTenants(t)
+	w.site.Connections[0].ChildDomain, w.site.ChildReturnTo = "", ""
+	w.Master.Intercept = func(rw http.ResponseWriter, r *http.Request) bool {
+		begun := r.URL.Path == "/authorize" && r.FormValue("prompt") != "none"
+		if begun {
+			http.Redirect(rw, r, "https://elsewhere.auth0.test/authorize?client_id="+w.ChildApp.ClientID+"&redirect_uri=https://master.auth0.test/login/callback", http.StatusFound)
+		}
+		return begun
+	}
+	asked := false
+	w.network.Tenant("elsewhere.auth0.test").Intercept = func(rw http.ResponseWriter, r *http.Request) bool {
+		asked = asked || r.URL.Path == "/oauth/token"
+		return answerAt("/authorize", http.StatusOK, "<h1>Log in</h1>")(rw, r)
+	}
+	findings := w.examine(true)
+	if asked || !slices.Contains(codes(findings, Unknown), CodeChildSecretUnread) {
+		t.Errorf("the secret was sent: %v; found %+v", asked, findings)
+	}
+}
+
 // Auth0 asks people on localhost for a confirmation, and others for their organization, so that nothing follows from its page.
 func TestLoginsThatStopAtAPageOfTheMasterAreUnknown(t *testing.T) {
 	for page, base := range map[string]string{"/u/login-confirmation": "http://localhost:8080", "/u/organization": appBase} {
