@@ -42,12 +42,14 @@ type content struct {
 	scripts []string
 	links   []string // addresses of links
 	forms   []formOf
+	inForm  bool // between the tags of the last one
 }
 
 // formOf is a form of a rendered page.
 type formOf struct {
 	action, method string
 	fields         []Field
+	button         bool // that sends it
 }
 
 // blocked are the elements that the page's policy, or the page's purpose, keeps out, with
@@ -73,6 +75,10 @@ func look(page io.Reader) (*content, error) {
 			if err := c.add(reader.Token(), reader); err != nil {
 				return nil, err
 			}
+		case html.EndTagToken:
+			if name, _ := reader.TagName(); string(name) == "form" {
+				c.inForm = false
+			}
 		}
 	}
 }
@@ -94,12 +100,33 @@ func (c *content) add(t html.Token, reader *html.Tokenizer) error {
 		c.links = append(c.links, attributes["href"])
 	case "form":
 		c.forms = append(c.forms, formOf{action: attributes["action"], method: strings.ToLower(attributes["method"])})
-	case "input":
-		if last := len(c.forms) - 1; last >= 0 {
-			c.forms[last].fields = append(c.forms[last].fields, Field{attributes["name"], attributes["value"]})
+		c.inForm = true
+	case "input", "button":
+		if c.inForm {
+			c.forms[len(c.forms)-1].add(t.Data, attributes)
 		}
 	}
 	return nil
+}
+
+func (f *formOf) add(name string, attributes map[string]string) {
+	kind := strings.ToLower(attributes["type"])
+	switch {
+	case kind == "submit" || name == "button" && kind == "":
+		f.button = true
+	case name == "input":
+		f.fields = append(f.fields, Field{attributes["name"], attributes["value"]})
+	}
+}
+
+// posts tells whether the form can be sent to an address by who sees it.
+func (f formOf) posts(href string) bool {
+	return f.action == href && f.method == "post" && f.button
+}
+
+// asks tells whether the form has a field of a name.
+func (f formOf) asks(name string) bool {
+	return slices.ContainsFunc(f.fields, func(field Field) bool { return field.Name == name })
 }
 
 // rawText gives what is in a style or script element, as a browser hashes it.
@@ -146,10 +173,13 @@ func (c *content) serves(p *Page) error {
 			}
 		}
 	}
+	if p.AsksForAddress() && !slices.ContainsFunc(c.forms, func(f formOf) bool { return f.posts(p.Choose.Email.Form.Href) && f.asks("email") }) {
+		return fmt.Errorf(`there is no form with a button and the field email, for an e-mail address; write {{template "actions" .}}`)
+	}
 	if p.Resend != nil {
 		return c.sends(p)
 	}
-	if p.Kind == ConfirmLogout && !slices.ContainsFunc(c.forms, func(f formOf) bool { return f.action == p.Post.Href && f.method == "post" }) {
+	if p.Kind == ConfirmLogout && !slices.ContainsFunc(c.forms, func(f formOf) bool { return f.posts(p.Post.Href) }) {
 		return fmt.Errorf(`there is no form that signs out; write {{template "actions" .}}`)
 	}
 	return nil
@@ -158,7 +188,7 @@ func (c *content) serves(p *Page) error {
 // sends tells whether the form of the page is sent whole, and by its script if it has one,
 // which takes the first form of the page.
 func (c *content) sends(p *Page) error {
-	if len(c.forms) > 0 && c.forms[0].action == p.Post.Href && c.forms[0].method == "post" &&
+	if len(c.forms) > 0 && c.forms[0].posts(p.Post.Href) &&
 		slices.Equal(c.forms[0].fields, p.Resend.Fields) && (p.Resend.Script == "") == (len(c.scripts) == 0) {
 		return nil
 	}
