@@ -47,7 +47,7 @@ func loadLanguages() languages {
 		}
 		l := &Language{tag: tag.String(), dir: direction(tag), texts: texts}
 		if len(all) > 0 {
-			l.english = all[0]
+			l.lacking = all[0]
 		}
 		all = append(all, l)
 	}

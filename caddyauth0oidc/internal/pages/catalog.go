@@ -62,11 +62,11 @@ func placeholders(text string) []string {
 
 // lacks gives the keys of English texts that a language does not have, in order.
 func (l *Language) lacks() (missing []string) {
-	if l.english == nil {
+	if l.tag == builtinEnglish.tag || strings.HasPrefix(l.tag, builtinEnglish.tag+"-") {
 		return nil
 	}
-	for _, key := range slices.Sorted(maps.Keys(l.english.texts)) {
-		if !l.Has(key) && !strings.HasPrefix(key, ownKey) {
+	for _, key := range slices.Sorted(maps.Keys(builtinEnglish.texts)) {
+		if !l.knows(key) {
 			missing = append(missing, key)
 		}
 	}
@@ -95,7 +95,19 @@ func addTexts(all []*Language, name string, content []byte) ([]*Language, error)
 			return all, nil
 		}
 	}
-	return append(all, &Language{tag: tag.String(), dir: direction(tag), texts: texts, english: english}), nil
+	return append(all, &Language{tag: tag.String(), dir: direction(tag), texts: texts, lacking: english}), nil
+}
+
+// takeParents lets the languages of regions have what they lack from the language
+// itself, such as de-AT from de.
+func takeParents(all []*Language) {
+	for _, l := range all[1:] {
+		for tag := language.Make(l.tag).Parent(); tag != language.Und && l.lacking == all[0]; tag = tag.Parent() {
+			if i := slices.IndexFunc(all, func(parent *Language) bool { return parent.tag == tag.String() }); i > 0 {
+				l.lacking = all[i]
+			}
+		}
+	}
 }
 
 // clones gives copies of the built-in languages, to be changed.
@@ -104,7 +116,7 @@ func clones() (all []*Language) {
 		c := *l
 		c.texts = maps.Clone(l.texts)
 		if i > 0 {
-			c.english = all[0]
+			c.lacking = all[0]
 		}
 		all = append(all, &c)
 	}

@@ -14,7 +14,7 @@ type Language struct {
 	tag     string
 	dir     string
 	texts   map[string]string
-	english *Language // has what this one lacks; nil for English itself
+	lacking *Language // has what this one lacks; nil for English itself
 }
 
 // rightToLeft are the scripts in use that are written that way (ISO 15924).
@@ -46,7 +46,7 @@ func (l *Language) Count(key string, n int) string {
 }
 
 func (l *Language) find(key string) (string, error) {
-	for ; l != nil; l = l.english {
+	for ; l != nil; l = l.lacking {
 		if text, found := l.texts[key]; found {
 			return text, nil
 		}
@@ -58,6 +58,16 @@ func (l *Language) find(key string) (string, error) {
 func (l *Language) Has(key string) bool {
 	_, found := l.texts[key]
 	return found
+}
+
+// knows tells whether a text is not the English one.
+func (l *Language) knows(key string) bool {
+	for ; l.lacking != nil; l = l.lacking {
+		if l.Has(key) {
+			return true
+		}
+	}
+	return false
 }
 
 // languages are those of a set, English first.

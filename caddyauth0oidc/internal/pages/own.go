@@ -94,6 +94,7 @@ func (s *Set) takeLanguages(files map[string][]byte) error {
 		}
 		all = longer
 	}
+	takeParents(all)
 	s.languages = newLanguages(all)
 	return nil
 }

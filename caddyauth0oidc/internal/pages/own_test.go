@@ -82,6 +82,16 @@ func TestLanguagesCanBeAdded(t *testing.T) {
 	}
 }
 
+// A file for a region that changes one text leaves the rest in the language of that region.
+func TestRegionsTakeWhatTheyLackFromTheirLanguage(t *testing.T) {
+	t.Parallel()
+	s := load(t, map[string]string{"de-AT.json": `{"link.try_again": "Nochmals"}`, "de.json": `{"own.help": "Hilfe"}`, "en.json": `{"own.help": "help"}`, "en-GB.json": `{"code.label": "Ref:"}`, "error.html": `{{.Say "own.help"}} {{template "content" .}}`})
+	body := render(t, s, sampleWith(s.Language([]string{"de-AT"}).Page(Error, "bad_state"), "bad_state", "/x"))
+	if !strings.Contains(body, "Nochmals") || !strings.Contains(body, "Diese Anmeldung") || !strings.Contains(body, "Hilfe") {
+		t.Errorf("Austrian:\n%s", body)
+	}
+}
+
 func TestOwnStyle(t *testing.T) {
 	t.Parallel()
 	s := load(t, map[string]string{"page.css": "body{color:red}\r\n/* <!-- & */"})
