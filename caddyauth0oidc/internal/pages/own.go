@@ -70,6 +70,13 @@ func readFiles(directory string) (map[string][]byte, error) {
 }
 
 func readFile(path string) ([]byte, error) {
+	about, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !about.Mode().IsRegular() { // to open a pipe would wait for whoever writes into it
+		return nil, fmt.Errorf("%s is no file", path)
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err

@@ -125,6 +125,9 @@ func TestFaultsOfTheDirectoryAreFoundWhenItIsLoaded(t *testing.T) {
 		{"error.html", `<meta http-equiv="refresh" content="1">`, "http-equiv"},
 		{"error.html", `<link rel="stylesheet" href="/x.css">`, "stylesheet"},
 		{"error.html", `<img src="https://cdn.example/x.png">`, "another site"},
+		{"error.html", "", "nothing comes of it"},
+		{"error.html", `{{define "content"}}<p>{{.Text}}</p>{{end}}`, "nothing comes of it"},
+		{"error.html", `{{range 3000000}}for ever{{end}}`, "larger than 4 MiB"},
 		{"chooser.html", `<h1>{{.Title}}</h1>`, "not every way"},
 		{"chooser.html", `{{range .Choose.Ways}}<a href="{{.Href}}">{{.Label}}</a>{{end}}`, "the field email"},
 		{"confirm_logout.html", `<form method="post" {{.Post.Action}}></form>`, "no form that signs out"},
@@ -144,6 +147,13 @@ func TestFaultsOfTheDirectoryAreFoundWhenItIsLoaded(t *testing.T) {
 	}
 	if _, _, err := Load(filepath.Join(write(t, map[string]string{"page.html": ""}), "page.html")); err == nil {
 		t.Error("a file in place of a directory")
+	}
+	folder := t.TempDir()
+	if err := os.Mkdir(filepath.Join(folder, "page.html"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Load(folder); err == nil || !strings.Contains(err.Error(), "page.html is no file") {
+		t.Errorf("a directory in place of a file: %v", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"html/template"
 	"strings"
@@ -52,10 +53,25 @@ func (s *Set) execute(f *face, p *Page) (*bytes.Buffer, error) {
 	shown := *p // a template cannot reach what the next one is executed with
 	shown.Style = s.style
 	body := new(bytes.Buffer)
-	if err := f.template.Execute(body, &shown); err != nil {
+	if err := f.template.Execute(bounded{body}, &shown); err != nil {
 		return body, fmt.Errorf("executing the template: %w", err)
 	}
 	return body, nil
+}
+
+// maxPage bounds a page, in bytes: a template may have a loop without end.
+const maxPage = 4 << 20
+
+var errPageTooLarge = errors.New("the page is larger than 4 MiB")
+
+type bounded struct{ *bytes.Buffer }
+
+// Write fails where the page would become too large.
+func (b bounded) Write(p []byte) (int, error) {
+	if b.Len()+len(p) > maxPage {
+		return 0, errPageTooLarge
+	}
+	return b.Buffer.Write(p)
 }
 
 // inspect executes every template with samples of its kind, in these languages, and looks
@@ -80,10 +96,15 @@ func (s *Set) inspect(all ...*Language) error {
 	return nil
 }
 
+var errNothing = errors.New(`nothing comes of it; what is between {{define}} and {{end}} is shown where a {{template}} names it, such as {{template "page.html" .}}`)
+
 func (s *Set) inspectSample(f *face, sample *Page) (styles []string, err error) {
 	body, err := s.execute(f, sample)
 	if err != nil {
 		return nil, err
+	}
+	if len(bytes.TrimSpace(body.Bytes())) == 0 {
+		return nil, fmt.Errorf("%s, executed with a page of the kind %s: %w", f.name, sample.Kind, errNothing)
 	}
 	content, err := look(body)
 	if err != nil {
