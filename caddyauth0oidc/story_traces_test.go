@@ -83,7 +83,7 @@ func assertSpan(t *testing.T, s sdktrace.ReadOnlySpan) {
 	}
 	attributes := make(map[string]string)
 	for _, a := range s.Attributes() {
-		attributes[string(a.Key)] = a.Value.Emit()
+		attributes[string(a.Key)] = a.Value.String()
 	}
 	failed := attributes["error.type"] != ""
 	if (s.Status().Code == codes.Error) != failed && !internal || s.Status().Description != "" || len(s.Events()) > 0 || len(s.Links()) > 0 {
