@@ -127,7 +127,7 @@ func (f *keygenFlags) save(s surroundings, text string) (int, error) {
 
 // createFile makes a file that is not there yet, for its owner alone, or leaves none.
 func createFile(path, text string) (err error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, envFileMode)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, envFileMode) // #nosec G304 -- the operator names it
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%w: somebody else made it just now", err)
 	}
