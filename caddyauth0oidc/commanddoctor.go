@@ -57,7 +57,7 @@ func newDoctorCommand(f *doctorFlags) *cobra.Command {
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show what is as it shall be, too")
 	flags.StringVar(&f.explain, "explain", "", "explain an `error`: a code, a description, a log event type, the address of a callback; - reads it")
 	completeFiles(c, "config", "envfile")
-	completeOneOf(c, "adapter", "caddyfile", "json")
+	completeOneOf(c, "adapter", "caddyfile")
 	completeNothing(c, "master", "child", "explain")
 	complete(c, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return configuredHosts(f.config, f.adapter)

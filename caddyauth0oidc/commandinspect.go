@@ -35,7 +35,8 @@ end. Claims about the user are shown with --claims only; no secret and no token 
 A state parameter, or a callback's address that has one, is opened as well.
 
 It cannot know whether a session was ended by a logout or an order, which the running
-servers know.
+servers know, and does not ask whether the rules of the directive still accept it: its
+connections, its organization, what it wants of sign-ins.
 
 Exit codes:
   0  it opens, and the session is alive
@@ -83,7 +84,7 @@ func newInspectCommand(f *inspectFlags) *cobra.Command {
 	flags.BoolVar(&f.json, "json", false, "write one JSON object to the standard output")
 	completeFiles(c, "config", "secret-file", "cookie-file")
 	completeNothing(c, "issuer", "client-id", "cookie-name")
-	completeOneOf(c, "adapter", "caddyfile", "json")
+	completeOneOf(c, "adapter", "caddyfile")
 	complete(c, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return configuredHosts(f.config, f.adapter)
 	}, "site")

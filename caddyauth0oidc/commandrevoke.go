@@ -68,7 +68,7 @@ func newRevokeCommand(f *revokeFlags) *cobra.Command {
 	flags.StringVarP(&f.config, "config", "c", "", "configuration `file` to read the address from")
 	flags.StringVarP(&f.adapter, "adapter", "a", "", "`name` of the configuration's adapter")
 	completeFiles(c, "config")
-	completeOneOf(c, "adapter", "caddyfile", "json")
+	completeOneOf(c, "adapter", "caddyfile")
 	completeNothing(c, "sub", "sid", "issuer", "client-id", "address")
 	return c
 }

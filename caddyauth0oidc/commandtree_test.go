@@ -188,7 +188,7 @@ func TestShellsCompleteCommandsFlagsAndValues(t *testing.T) {
 		{[]string{"inspect", "--config", "/nowhere", "--site", ""}, []string{":4\n"}},
 		{[]string{"inspect", ""}, []string{":4\n"}},
 		{[]string{"keygen", "--output", ""}, []string{":0\n"}},
-		{[]string{"revoke", "--adapter", ""}, []string{"caddyfile\njson\n"}},
+		{[]string{"revoke", "--adapter", ""}, []string{"caddyfile\n"}},
 	} {
 		shown := completions(t, test.args...)
 		for _, want := range test.wants {
