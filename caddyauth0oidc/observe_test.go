@@ -240,7 +240,11 @@ func TestLoginsTakeNoNegativeTime(t *testing.T) {
 func TestMetricsAreNamedAsPrometheusWants(t *testing.T) {
 	t.Parallel()
 	newWorld(t)
-	problems, err := promlint.NewWithMetricFamilies(gathered(t)).Lint()
+	families := gathered(t)
+	for _, family := range families { // of which each series of every other test is compared with all others
+		family.Metric = family.GetMetric()[:1]
+	}
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
 	if err != nil || len(problems) > 0 {
 		t.Errorf("%v %v", problems, err)
 	}
